@@ -1,0 +1,2 @@
+// Package client is a client of etcd's HTTP/JSON v2 API.
+package client
