@@ -1,0 +1,12 @@
+module github.com/coreos/etcd/client/integration
+
+go 1.26.0
+
+require (
+	github.com/coreos/etcd/client v0.0.0
+	github.com/google/go-cmp v0.7.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.62.0
+)
+
+replace github.com/coreos/etcd/client => ../

@@ -1,0 +1,204 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// startTimeout bounds the time from a start to all members healthy.
+	startTimeout = 60 * time.Second
+	// startTries is how often a start is tried when a chosen port is taken.
+	startTries = 5
+)
+
+// errPortTaken says that another process took a port before the server did.
+var errPortTaken = errors.New("harness: port taken")
+
+// Options describe a cluster. The zero value is one member that serves v2 over
+// plain HTTP.
+type Options struct {
+	// Members is how many members the cluster starts with; zero means one.
+	Members int
+	// DisableV2 starts servers that do not serve the v2 API.
+	DisableV2 bool
+	// TLS makes the client side https. Peers talk plain HTTP always.
+	TLS *ServerTLS
+	// Dir keeps data and logs. Empty means a temporary directory, which Close removes.
+	Dir string
+}
+
+// A Cluster is a set of running members on loopback.
+//
+// Its methods, and those of its members, are for one goroutine at a time.
+type Cluster struct {
+	server  Server
+	options Options
+	dir     string
+	ownDir  bool
+	members []*Member
+	health  *http.Client
+}
+
+// StartCluster starts a cluster and returns it when every member is healthy.
+// The caller must call [Cluster.Close].
+func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
+	o.Members = max(o.Members, 1)
+	c := &Cluster{server: s, options: o, dir: o.Dir}
+	if c.dir == "" {
+		dir, err := os.MkdirTemp("", "etcd-cluster-")
+		if err != nil {
+			return nil, fmt.Errorf("harness: %w", err)
+		}
+		c.dir, c.ownDir = dir, true
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if o.TLS != nil {
+		transport.TLSClientConfig = o.TLS.clientConfig()
+	}
+	c.health = &http.Client{Transport: transport, Timeout: 2 * time.Second}
+
+	for try := 1; ; try++ {
+		err := c.start(ctx)
+		if err == nil {
+			return c, nil
+		}
+		logs := c.Logs()
+		if try < startTries && errors.Is(err, errPortTaken) {
+			c.abandon()
+			continue
+		}
+		return nil, errors.Join(fmt.Errorf("%w\n%s", err, logs), c.Close())
+	}
+}
+
+// start creates the first members, starts them and waits for their health.
+func (c *Cluster) start(ctx context.Context) error {
+	for range c.options.Members {
+		if _, err := c.NewMember(ctx); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.members {
+		if err := m.run(ctx, "new"); err != nil {
+			return err
+		}
+	}
+	return c.WaitHealthy(ctx)
+}
+
+// abandon forgets all members, and their data, for another try.
+func (c *Cluster) abandon() {
+	for _, m := range c.members {
+		m.Kill()
+		_ = os.RemoveAll(m.dataDir()) // At worst it stays until Close.
+	}
+	c.members = nil
+}
+
+// NewMember makes a member that is not running yet, with ports of its own. Add
+// its PeerURL to the cluster through the API, then call its Join.
+func (c *Cluster) NewMember(ctx context.Context) (*Member, error) {
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	m := &Member{
+		cluster:   c,
+		name:      fmt.Sprintf("m%d", len(c.members)),
+		clientURL: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[0]),
+		peerURL:   fmt.Sprintf("http://127.0.0.1:%d", ports[1]),
+	}
+	c.members = append(c.members, m)
+	return m, nil
+}
+
+// WaitHealthy returns when every member that has not been killed is healthy.
+func (c *Cluster) WaitHealthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for _, m := range c.members {
+		if m.process == nil {
+			continue
+		}
+		if err := m.waitHealthy(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends all members and removes what StartCluster created. It may be
+// called twice.
+func (c *Cluster) Close() error {
+	for _, m := range c.members {
+		m.Kill()
+	}
+	c.health.CloseIdleConnections()
+	if !c.ownDir {
+		return nil
+	}
+	if err := os.RemoveAll(c.dir); err != nil {
+		return fmt.Errorf("harness: %w", err)
+	}
+	return nil
+}
+
+// Endpoints returns the client URL of every member, killed ones included.
+func (c *Cluster) Endpoints() []string {
+	urls := make([]string, 0, len(c.members))
+	for _, m := range c.members {
+		urls = append(urls, m.clientURL)
+	}
+	return urls
+}
+
+// Members returns all members in the order of their start.
+func (c *Cluster) Members() []*Member { return c.members }
+
+// Member returns the i-th member, counted from zero.
+func (c *Cluster) Member(i int) *Member { return c.members[i] }
+
+// MemberAt returns the member that serves the client URL, or nil.
+func (c *Cluster) MemberAt(clientURL string) *Member {
+	for _, m := range c.members {
+		if m.clientURL == strings.TrimSuffix(clientURL, "/") {
+			return m
+		}
+	}
+	return nil
+}
+
+// Logs returns the end of every member's log.
+func (c *Cluster) Logs() string {
+	var b strings.Builder
+	for _, m := range c.members {
+		fmt.Fprintf(&b, "--- etcd %s, member %s (%s):\n%s\n", c.server.Version, m.name, m.clientURL, m.logTail())
+	}
+	return b.String()
+}
+
+func (c *Cluster) scheme() string {
+	if c.options.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// initialCluster is the value of --initial-cluster: every member's name and peer URL.
+func (c *Cluster) initialCluster() string {
+	pairs := make([]string, 0, len(c.members))
+	for _, m := range c.members {
+		pairs = append(pairs, m.name+"="+m.peerURL)
+	}
+	return strings.Join(pairs, ",")
+}
+
+// file names a file in the cluster's directory.
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }

@@ -1,0 +1,196 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+)
+
+const (
+	heartbeatMillis = 50
+	electionMillis  = 500 // Ten heartbeats: stable while other packages' tests load the machine.
+	logTailBytes    = 4 << 10
+	healthBodyBytes = 64 << 10
+)
+
+// A Member is one server of a cluster.
+type Member struct {
+	cluster   *Cluster
+	name      string
+	clientURL string
+	peerURL   string
+	process   *process // nil before the first start and after Kill
+}
+
+// Name returns the member's name.
+func (m *Member) Name() string { return m.name }
+
+// ClientURL returns where the member serves clients.
+func (m *Member) ClientURL() string { return m.clientURL }
+
+// PeerURL returns where the member serves its peers.
+func (m *Member) PeerURL() string { return m.peerURL }
+
+// Kill ends the member as kill -9 does. Killing a killed member does nothing.
+func (m *Member) Kill() {
+	if m.process != nil {
+		m.process.kill()
+		m.process = nil
+	}
+}
+
+// Stop makes the member stand still (SIGSTOP): the kernel still accepts
+// connections for it, and nothing answers.
+func (m *Member) Stop() error { return m.onProcess((*process).stop) }
+
+// Cont lets a stopped member go on (SIGCONT).
+func (m *Member) Cont() error { return m.onProcess((*process).cont) }
+
+func (m *Member) onProcess(do func(*process) error) error {
+	if m.process == nil {
+		return fmt.Errorf("harness: member %s is not running", m.name)
+	}
+	return do(m.process)
+}
+
+// Restart starts the member again on its ports and its data, after killing it
+// if need be, and returns when it is healthy.
+func (m *Member) Restart(ctx context.Context) error {
+	m.Kill()
+	return m.runUntilHealthy(ctx)
+}
+
+// Join starts a member made by [Cluster.NewMember] after its PeerURL was added
+// to the cluster, and returns when it is healthy.
+func (m *Member) Join(ctx context.Context) error { return m.runUntilHealthy(ctx) }
+
+// runUntilHealthy starts the member as one of an existing cluster. A port that
+// is taken for a moment, by an outgoing connection of another process, is waited for.
+func (m *Member) runUntilHealthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		if err := m.run(ctx, "existing"); err != nil {
+			return err
+		}
+		err := m.waitHealthy(ctx)
+		if !errors.Is(err, errPortTaken) || ctx.Err() != nil {
+			return err
+		}
+		m.Kill()
+	}
+}
+
+// run starts the server. State is "new" or "existing", as etcd means it.
+func (m *Member) run(ctx context.Context, state string) error {
+	c := m.cluster
+	args := []string{
+		"--name", m.name,
+		"--data-dir", m.dataDir(),
+		"--listen-client-urls", m.clientURL,
+		"--advertise-client-urls", m.clientURL,
+		"--listen-peer-urls", m.peerURL,
+		"--initial-advertise-peer-urls", m.peerURL,
+		"--initial-cluster", c.initialCluster(),
+		"--initial-cluster-state", state,
+		"--heartbeat-interval", strconv.Itoa(heartbeatMillis),
+		"--election-timeout", strconv.Itoa(electionMillis),
+		"--strict-reconfig-check=false", // Or changes of members are refused in the first five seconds.
+		"--enable-v2=" + strconv.FormatBool(!c.options.DisableV2),
+	}
+	if c.options.TLS != nil {
+		files, err := c.options.TLS.write(c.dir)
+		if err != nil {
+			return err
+		}
+		args = append(args, files.flags()...)
+	}
+	p, err := startProcess(ctx, m.logFile(), c.server.Path, args...)
+	if err != nil {
+		return err
+	}
+	m.process = p
+	return nil
+}
+
+// waitHealthy returns when the member takes requests for the v2 API, and at
+// once when its server ends.
+func (m *Member) waitHealthy(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := m.process.ended
+	go func() {
+		select {
+		case <-ended:
+			cancel(fmt.Errorf("harness: member %s ended", m.name))
+		case <-ctx.Done():
+		}
+	}()
+	err := Until(ctx, m.healthy)
+	if err == nil {
+		return nil
+	}
+	if !m.process.running() && bytes.Contains(m.logTail(), []byte("address already in use")) {
+		return fmt.Errorf("%w: %w", errPortTaken, err)
+	}
+	return fmt.Errorf("harness: member %s is not healthy: %w", m.name, err)
+}
+
+// healthy asks the member once for its health, and whether its cluster has
+// settled on a version, before which it refuses some requests.
+func (m *Member) healthy(ctx context.Context) error {
+	var health struct {
+		Health any `json:"health"` // "true", or true in some builds.
+	}
+	if err := m.getJSON(ctx, "/health", &health); err != nil {
+		return err
+	}
+	if fmt.Sprint(health.Health) != "true" {
+		return fmt.Errorf("health is %v", health.Health)
+	}
+	var version struct {
+		Cluster string `json:"etcdcluster"`
+	}
+	if err := m.getJSON(ctx, "/version", &version); err != nil {
+		return err
+	}
+	if version.Cluster == "" || version.Cluster == "not_decided" {
+		return fmt.Errorf("cluster version is %q", version.Cluster)
+	}
+	return nil
+}
+
+func (m *Member) getJSON(ctx context.Context, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.clientURL+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := m.cluster.health.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // Only read from.
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, healthBodyBytes)).Decode(into)
+}
+
+// logTail returns the end of the member's log.
+func (m *Member) logTail() []byte {
+	log, err := os.ReadFile(m.logFile())
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return log[max(0, len(log)-logTailBytes):]
+}
+
+func (m *Member) logFile() string { return m.cluster.file(m.name + ".log") }
+
+func (m *Member) dataDir() string { return m.cluster.file(m.name) }

@@ -1,0 +1,89 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// Servers returns the server programs that every test runs on: etcd 3.5, which
+// is built if need be, and the installed 3.4. Without an installed 3.4 the
+// tests run on 3.5 alone, and fail where ETCD_REQUIRE_34=1 is set.
+func Servers(tb testing.TB) []Server {
+	tb.Helper()
+	ctx := tb.Context()
+	etcd35, err := BuildEtcd35(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	servers := []Server{etcd35}
+	etcd34, err := InstalledEtcd34(ctx)
+	switch {
+	case err == nil:
+		servers = append(servers, etcd34)
+	case errors.Is(err, ErrNoInstalledServer) && os.Getenv("ETCD_REQUIRE_34") != "1":
+		tb.Log(err)
+	default:
+		tb.Fatal(err)
+	}
+	return servers
+}
+
+// EachServer runs test as a subtest on each of [Servers].
+func EachServer(t *testing.T, test func(t *testing.T, s Server)) {
+	t.Helper()
+	for _, s := range Servers(t) {
+		t.Run("etcd "+s.Version, func(t *testing.T) { test(t, s) })
+	}
+}
+
+// Start starts a cluster that ends with the test. The ends of the members' logs
+// are printed when the test fails.
+func Start(tb testing.TB, s Server, o Options) *Cluster {
+	tb.Helper()
+	o.Dir = tb.TempDir()
+	c, err := StartCluster(tb.Context(), s, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Log(c.Logs())
+		}
+		if err := c.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return c
+}
+
+// WaitFor calls try again and again until it returns nil, and fails the test
+// when that takes longer than timeout.
+func WaitFor(tb testing.TB, timeout time.Duration, try func() error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), timeout)
+	defer cancel()
+	if err := Until(ctx, func(context.Context) error { return try() }); err != nil {
+		tb.Fatalf("after %v: %v", timeout, err)
+	}
+}
+
+// UseDNS answers the look-ups of [net.DefaultResolver] from records until the
+// test ends. Such a test must not run in parallel with others.
+func UseDNS(tb testing.TB, records DNSRecords) *DNSServer {
+	tb.Helper()
+	s, err := StartDNS(tb.Context(), records)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	before := net.DefaultResolver
+	net.DefaultResolver = s.Resolver()
+	tb.Cleanup(func() {
+		net.DefaultResolver = before
+		s.Close()
+	})
+	return s
+}
