@@ -1,0 +1,70 @@
+# The words that people and CI use alike: `make` lists them.
+# Needs Go, git and make; the race detector also needs a C compiler.
+.POSIX:
+.SUFFIXES:
+
+# Modules with tests and Go code to lint; one that is not there yet is passed over.
+MODULES = . integration benchmarks clientv3
+
+FUZZTIME = 10s
+RACECOUNT = 5
+MINCOVER = 90.0
+TESTTIMEOUT = 20m
+BENCH = .
+
+# The race detector wherever this machine can build it.
+TEST = go test $$(test "$$(go env CGO_ENABLED)" = 0 || echo -race) -shuffle=on -timeout=$(TESTTIMEOUT)
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## run the demo on real etcd servers
+	@cd integration && go run ./cmd/demo
+
+test: ## run all tests: those of the library, then those on real servers
+	@rc=0; for m in $(MODULES); do \
+		test -f $$m/go.mod || continue; \
+		(cd $$m && $(TEST) ./...) || rc=1; \
+	done; exit $$rc
+
+integration: ## run the tests on real servers only
+	@cd integration && $(TEST) ./...
+
+race: ## run the library's tests RACECOUNT times under the race detector
+	@go test -race -shuffle=on -count=$(RACECOUNT) -timeout=$(TESTTIMEOUT) ./...
+
+fuzz: ## fuzz each target of the library for FUZZTIME
+	@list=$$(go test -list '^Fuzz' .) || { echo "$$list"; exit 1; }; \
+	targets=$$(echo "$$list" | grep '^Fuzz') || { echo 'fuzz: no targets' >&2; exit 1; }; \
+	for f in $$targets; do \
+		echo "fuzz $$f $(FUZZTIME)"; \
+		go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) . || exit 1; \
+	done
+
+cover: ## measure the root package's coverage; fail below MINCOVER percent
+	@go test -covermode=atomic -coverprofile=coverage.out .
+	@go tool cover -func=coverage.out | awk -v min=$(MINCOVER) ' \
+		$$1 == "total:" { total = $$3; sub(/%/, "", total) } \
+		END { printf "coverage %s%%, at least %s%% wanted\n", total, min; exit total + 0 < min + 0 }'
+
+bench: ## run the benchmarks; BENCH selects some
+	@for m in . benchmarks; do \
+		test -f $$m/go.mod || continue; \
+		(cd $$m && go test -run='^$$' -bench='$(BENCH)' -benchmem -timeout=$(TESTTIMEOUT) ./...) || exit 1; \
+	done
+
+lint: ## check format, go.mod files, go vet and golangci-lint in each module
+	@rc=0; \
+	bad=$$(gofmt -l .); test -z "$$bad" || { echo "not formatted: $$bad"; rc=1; }; \
+	for m in $(MODULES) tools; do \
+		test -f $$m/go.mod || continue; \
+		(cd $$m && go mod tidy -diff) || rc=1; \
+	done; \
+	tools=$$PWD/tools/go.mod; \
+	for m in $(MODULES); do \
+		test -f $$m/go.mod || continue; \
+		echo "lint $$m"; \
+		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
+	done; exit $$rc
+
+.PHONY: help demo test integration race fuzz cover bench lint
