@@ -2,7 +2,4 @@ module github.com/coreos/etcd/client
 
 go 1.25.0
 
-require (
-	github.com/ugorji/go/codec v1.3.2
-	golang.org/x/net v0.62.0
-)
+require github.com/ugorji/go/codec v1.3.2

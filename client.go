@@ -1,0 +1,245 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultRequestTimeout bounds the requests that the client makes on its own
+// account: the look-up of the leader. Calls are bounded by their context alone.
+// It is read at each use; set it before the first.
+var DefaultRequestTimeout = 5 * time.Second //nolint:gochecknoglobals // historic API
+
+// EndpointSelectionMode says which endpoint a client prefers.
+type EndpointSelectionMode int
+
+const (
+	// EndpointSelectionRandom prefers one endpoint at random, and stays with it
+	// until it fails.
+	EndpointSelectionRandom EndpointSelectionMode = iota
+
+	// EndpointSelectionPrioritizeLeader prefers the endpoint of the cluster's
+	// leader, which saves writes a hop. The leader is looked up before the first
+	// request, after its endpoint failed, and by Sync. Where there is none, or
+	// it is none of the endpoints, any endpoint is used.
+	EndpointSelectionPrioritizeLeader
+)
+
+// Config is what New makes a client of. Only Endpoints must be set.
+type Config struct {
+	// Endpoints are the URLs of the members, or of proxies before them: http,
+	// https, unix or unixs, with a port where it is not the scheme's, and with a
+	// path where etcd is not at the root. "host:port" means http. A user and a
+	// password in a URL are the credentials for that endpoint, in place of
+	// Username and Password; they are never printed.
+	Endpoints []string
+
+	// Transport makes the HTTP exchanges; nil means DefaultTransport. Any
+	// http.RoundTripper will do. unix endpoints need one that knows the scheme
+	// (http.Transport.RegisterProtocol).
+	Transport CancelableTransport
+
+	// CheckRedirect decides how long redirects are followed; nil means
+	// DefaultCheckRedirect.
+	CheckRedirect CheckRedirectFunc
+
+	// Username and Password are sent with each request, by basic
+	// authentication, to the endpoints and nobody else. Empty means none.
+	Username string
+	Password string
+
+	// HeaderTimeoutPerRequest bounds, for each attempt, the time until the
+	// reply's header is there; the attempt then counts as failed and another
+	// endpoint is asked. Zero means no bound. Watches are not bounded: the first
+	// byte of their reply may take for ever.
+	HeaderTimeoutPerRequest time.Duration
+
+	// SelectionMode says which endpoint is preferred.
+	SelectionMode EndpointSelectionMode
+
+	// MaxResponseBytes bounds the body of a reply. A larger one is an error that
+	// is ErrResponseTooLarge. Zero means 512 MiB.
+	MaxResponseBytes int64
+
+	// StrictWrites is for those to whom "applied twice with the same result" is
+	// still twice (a watcher sees two events): unconditional writes, which are
+	// otherwise sent to the next endpoint when the outcome at one is unknown,
+	// then stop with an error that is ErrOutcomeUnknown, as conditional ones do.
+	StrictWrites bool
+}
+
+// Client sends actions to a cluster. It is safe for concurrent use. Make it with
+// New, and the APIs with NewKeysAPI, NewMembersAPI, NewAuthAPI, NewAuthUserAPI
+// and NewAuthRoleAPI.
+//
+// A type that embeds a Client and overrides some of its methods may be given to
+// those functions as well.
+type Client interface {
+	// Sync asks the cluster for its members and uses their client URLs from
+	// then on. The endpoints that were configured stay as fallbacks, behind
+	// them, so Sync never strands a client; URLs without a usable address (such
+	// as 0.0.0.0), and plain http ones where credentials are set and all that
+	// was configured is https, are left out. When Sync fails, nothing changes.
+	Sync(context.Context) error
+
+	// AutoSync calls Sync now and then every interval, and returns only when
+	// the context ends, with the context's error. A Sync that failed is tried
+	// again sooner, after a pause that grows from one second to the interval. An
+	// interval of zero or less means 10 seconds.
+	AutoSync(context.Context, time.Duration) error
+
+	// Endpoints gives the endpoints in use, without credentials: those
+	// configured in their order, or after a Sync the members' and then the
+	// fallbacks. The caller owns the slice.
+	Endpoints() []string
+
+	// SetEndpoints replaces the configured endpoints, and what Sync found. A
+	// list that is empty (ErrNoEndpoints) or has a bad entry
+	// (*InvalidInputError) is refused as a whole. An endpoint known before keeps
+	// its credentials when the new URL has none.
+	SetEndpoints(eps []string) error
+
+	// Do sends the action to the pinned endpoint and, as far as the action may
+	// be repeated, to the others in turn, each once. The first that answers is
+	// pinned. It returns the reply, its body read and closed, and the body;
+	// a status of 4xx is an answer and no error here. If no endpoint answers,
+	// the error is a *ClusterError, if the context ends first, ctx.Err().
+	Do(context.Context, HTTPAction) (*http.Response, []byte, error)
+
+	// GetVersion asks one endpoint for its version and the cluster's.
+	GetVersion(ctx context.Context) (*Versions, error)
+}
+
+// New makes a client. It sends nothing. The error is ErrNoEndpoints or an
+// *InvalidInputError that names what was wrong.
+func New(cfg Config) (Client, error) {
+	switch {
+	case cfg.HeaderTimeoutPerRequest < 0:
+		return nil, &InvalidInputError{Field: "HeaderTimeoutPerRequest", Value: cfg.HeaderTimeoutPerRequest.String(), Reason: "it is negative"}
+	case cfg.MaxResponseBytes < 0:
+		return nil, &InvalidInputError{Field: "MaxResponseBytes", Reason: "it is negative"}
+	case cfg.SelectionMode != EndpointSelectionRandom && cfg.SelectionMode != EndpointSelectionPrioritizeLeader:
+		return nil, &InvalidInputError{Field: "SelectionMode", Reason: "there is no such mode"}
+	}
+	c := &httpClusterClient{
+		exchange: exchange{
+			transport:     cfg.Transport,
+			checkRedirect: cfg.CheckRedirect,
+			headerTimeout: cfg.HeaderTimeoutPerRequest,
+			maxBytes:      cfg.MaxResponseBytes,
+			credentials:   credentials{cfg.Username, cfg.Password},
+		},
+		strictWrites: cfg.StrictWrites,
+		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
+	}
+	if c.exchange.transport == nil {
+		c.exchange.transport = DefaultTransport
+	}
+	if c.exchange.checkRedirect == nil {
+		c.exchange.checkRedirect = DefaultCheckRedirect
+	}
+	if c.exchange.maxBytes == 0 {
+		c.exchange.maxBytes = defaultMaxResponseBytes
+	}
+	if err := c.SetEndpoints(cfg.Endpoints); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// httpClusterClient chooses endpoints and decides after each attempt. It knows
+// neither JSON nor etcd's error codes.
+type httpClusterClient struct {
+	exchange     exchange
+	strictWrites bool
+	preferLeader bool
+	pool         endpointPool
+
+	leaderKnown atomic.Bool // false: look the leader up before the next request
+	leaderMu    sync.Mutex  // held by the call that does; guards the field below
+	nextLookup  time.Time   // not before
+
+	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
+	configured []*endpoint // the endpoints of New or SetEndpoints
+}
+
+// Do implements Client.
+func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Response, []byte, error) {
+	if ctx == nil {
+		return nil, nil, &InvalidInputError{Field: "context", Reason: "it is nil"}
+	}
+	if act == nil {
+		return nil, nil, ErrNoRequest
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if c.preferLeader && !c.leaderKnown.Load() {
+		c.pinLeader(ctx)
+	}
+	r, err := c.send(ctx, act)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.http, r.body, nil
+}
+
+// send tries the endpoints in turn until one answers, the verdict is to stop, or
+// none is left.
+func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, error) {
+	view := c.pool.view()
+	class := classOf(act, view.at(0).base)
+	failed := &ClusterError{}
+	for i := range view.order {
+		ep := view.at(i)
+		a := attempt{class: class, strict: c.strictWrites}
+		var r *reply
+		var broken error // what kept the reply from being read
+		r, a.sent, broken = c.exchange.try(ctx, ep, act, view.lookup)
+		if broken != nil && ctx.Err() != nil {
+			// The caller's context explains the failure, not the socket.
+			return nil, ctx.Err()
+		}
+		if a.err = broken; broken == nil {
+			a.err = judge(act, r)
+		}
+		if r != nil {
+			a.status = r.status
+			a.err = withReply(a.err, r)
+		}
+		switch classify(a) {
+		case verdictDone:
+			c.pool.pin(view, i)
+			if broken != nil {
+				return nil, a.err
+			}
+			return r, nil
+		case verdictStop:
+			failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
+			failed.OutcomeUnknown = true
+			c.leaderKnown.Store(false)
+			c.pool.pin(view, i+1)
+			return nil, failed
+		case verdictNext:
+			failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
+			failed.OutcomeUnknown = failed.OutcomeUnknown || a.sent && class != classRead
+			c.leaderKnown.Store(false)
+		}
+	}
+	return nil, failed
+}
+
+// judge asks the action whether r is an answer. An action of another package
+// can't tell: then it is one, unless the status says that the server failed.
+func judge(act HTTPAction, r *reply) error {
+	if a, ok := act.(interface{ accept(*reply) error }); ok {
+		return a.accept(r)
+	}
+	if r.status >= http.StatusInternalServerError {
+		return replyError(r)
+	}
+	return nil
+}

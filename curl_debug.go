@@ -1,0 +1,70 @@
+package client
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+var curlDebug atomic.Bool //nolint:gochecknoglobals // historic API: the switch is per process
+
+// EnablecURLDebug prints every request from now on to standard error, as a curl
+// command quoted for a POSIX shell. Credentials are left out, and so are the
+// bodies that have a password. It may be called at any time.
+func EnablecURLDebug() { curlDebug.Store(true) }
+
+// DisablecURLDebug ends what EnablecURLDebug began.
+func DisablecURLDebug() { curlDebug.Store(false) }
+
+func printCurlCommand(req *http.Request) {
+	if curlDebug.Load() {
+		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nobody to tell
+	}
+}
+
+// curlCommand leaves req's body unread.
+func curlCommand(req *http.Request) string {
+	u := *req.URL
+	u.User = nil
+	words := []string{"curl", "-X", req.Method, shellQuote(u.String())}
+	var names []string
+	for name := range req.Header {
+		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		words = append(words, "-H", shellQuote(name+": "+strings.Join(req.Header[name], ", ")))
+	}
+	if req.GetBody != nil {
+		words = append(words, "--data-binary", shellQuote(bodyForDisplay(req)))
+	}
+	return strings.Join(words, " ")
+}
+
+func bodyForDisplay(req *http.Request) string {
+	if strings.Contains(req.URL.Path, authUsersPath+"/") {
+		return "(a body with a password is not shown)"
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return "(" + err.Error() + ")"
+	}
+	defer closeQuietly(body)
+	const most = 1 << 20
+	var text strings.Builder
+	if _, err := io.Copy(&text, io.LimitReader(body, most)); err != nil {
+		return "(" + err.Error() + ")"
+	}
+	return text.String()
+}
+
+// shellQuote makes one word of s for a POSIX shell.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,204 @@
+package client
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// endpoint is one address that requests can go to.
+type endpoint struct {
+	base url.URL       // scheme, host and base path; no credentials
+	user *url.Userinfo // credentials that were in its URL; nil: Config's
+	name string        // what people see: the URL as given, without credentials
+}
+
+// origin identifies the server behind the endpoint, whatever its spelling.
+func (e *endpoint) origin() string { return originOf(&e.base) }
+
+func originOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		switch u.Scheme {
+		case "http":
+			port = "80"
+		case "https":
+			port = "443"
+		}
+	}
+	origin := u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	if strings.HasPrefix(u.Scheme, "unix") {
+		origin += u.Path
+	}
+	return origin
+}
+
+// parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
+// name it, without the password it may have.
+func parseEndpoint(raw string) (*endpoint, error) {
+	refuse := func(reason string) (*endpoint, error) {
+		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
+	}
+	text := raw
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		// The parser's words may quote a part of a password.
+		var ue *url.Error
+		if errors.As(err, &ue) && !strings.Contains(raw, "@") {
+			return refuse("it is not a URL: " + ue.Err.Error())
+		}
+		return refuse("it is not a URL")
+	}
+	unix := u.Scheme == "unix" || u.Scheme == "unixs"
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https" && !unix:
+		return refuse("its scheme is not http, https, unix or unixs")
+	case u.Opaque != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return refuse("it has more than a scheme, a host, a port and a path")
+	case unix && u.Host == "" && u.Path == "":
+		return refuse("it names no socket")
+	case !unix && u.Hostname() == "":
+		return refuse("it has no host")
+	case !unix && strings.HasSuffix(u.Host, ":"):
+		return refuse("its port is empty")
+	case strings.ContainsAny(u.Hostname(), " \t\r\n"):
+		return refuse("its host has a space")
+	}
+	if port := u.Port(); port != "" && !unix {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return refuse("its port is not one of 1 to 65535")
+		}
+	}
+	for element := range strings.SplitSeq(u.Path, "/") {
+		if element == "." || element == ".." {
+			return refuse(`its path has the element "` + element + `"`)
+		}
+	}
+	e := &endpoint{base: *u, user: u.User}
+	e.base.User = nil
+	e.name = e.base.String()
+	return e, nil
+}
+
+// withoutUserinfo cuts what may be a user and a password out of a URL that may
+// not even be one.
+func withoutUserinfo(raw string) string {
+	at := strings.LastIndexByte(raw, '@')
+	if at < 0 {
+		return raw
+	}
+	scheme, _, found := strings.Cut(raw[:at], "://")
+	if !found {
+		return "…@" + raw[at+1:]
+	}
+	return scheme + "://…@" + raw[at+1:]
+}
+
+// parseEndpoints reads a whole list; the same server given twice counts once.
+func parseEndpoints(raws []string) ([]*endpoint, error) {
+	if len(raws) == 0 {
+		return nil, ErrNoEndpoints
+	}
+	endpoints := make([]*endpoint, 0, len(raws))
+	for _, raw := range raws {
+		e, err := parseEndpoint(raw)
+		if err != nil {
+			return nil, err
+		}
+		endpoints = appendNew(endpoints, e)
+	}
+	return endpoints, nil
+}
+
+// appendNew appends e unless the list has that server and base path already.
+func appendNew(endpoints []*endpoint, e *endpoint) []*endpoint {
+	for _, known := range endpoints {
+		if known.origin() == e.origin() && known.base.Path == e.base.Path {
+			return endpoints
+		}
+	}
+	return append(endpoints, e)
+}
+
+// endpointList is the immutable set of endpoints in use: as given, and in the
+// order in which they are tried.
+type endpointList struct {
+	given []*endpoint
+	order []*endpoint
+}
+
+// newEndpointList puts the first n of the endpoints into random order, so that
+// the clients of a failed endpoint spread over the others, and leaves the rest,
+// which are fallbacks, behind them.
+func newEndpointList(endpoints []*endpoint, n int) *endpointList {
+	order := slices.Clone(endpoints)
+	rand.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return &endpointList{given: endpoints, order: order}
+}
+
+// endpointView is one moment of the pool: a list and the endpoint pinned in it.
+type endpointView struct {
+	*endpointList
+	pinned int // index in order: where every call begins
+}
+
+// at gives the i-th endpoint to try, the pinned one first, then round robin.
+func (v *endpointView) at(i int) *endpoint {
+	return v.order[(v.pinned+i)%len(v.order)]
+}
+
+// lookup gives the endpoint that has the origin, or nil.
+func (v *endpointView) lookup(origin string) *endpoint {
+	if i := v.find(origin); i >= 0 {
+		return v.at(i)
+	}
+	return nil
+}
+
+// find gives the position, counted as at does, of the endpoint with one of
+// these origins, or -1.
+func (v *endpointView) find(origins ...string) int {
+	for i := range v.order {
+		if slices.Contains(origins, v.at(i).origin()) {
+			return i
+		}
+	}
+	return -1
+}
+
+// endpointPool holds the current view. It knows nothing of HTTP and never
+// blocks: readers load the pointer, writers swap it.
+type endpointPool struct {
+	current atomic.Pointer[endpointView]
+}
+
+func (p *endpointPool) view() *endpointView { return p.current.Load() }
+
+// replace puts a new list in place and keeps the pin where the endpoint it was
+// on is still there.
+func (p *endpointPool) replace(list *endpointList) {
+	next := &endpointView{endpointList: list}
+	if old := p.view(); old != nil {
+		next.pinned = max(0, next.find(old.at(0).origin()))
+	}
+	p.current.Store(next)
+}
+
+// pin makes the i-th endpoint of the view the one that calls begin with, unless
+// the pool has moved on since: a late success must not pin an endpoint of a list
+// that is gone, nor undo what a later call found out.
+func (p *endpointPool) pin(from *endpointView, i int) {
+	if i == 0 {
+		return
+	}
+	next := &endpointView{endpointList: from.endpointList, pinned: (from.pinned + i) % len(from.order)}
+	p.current.CompareAndSwap(from, next)
+}

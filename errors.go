@@ -1,0 +1,271 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Codes of the keys API, as [Error] carries them in Code. Those marked historic
+// are sent by no server since 2.0; they are here so that every code has a name.
+// Source: etcd v2 API documentation, "Error Codes".
+const (
+	ErrorCodeKeyNotFound          = 100 // the key, or a directory on its way, does not exist
+	ErrorCodeTestFailed           = 101 // the node has another value or index than the condition wants
+	ErrorCodeNotFile              = 102 // the key is a directory
+	ErrorCodeNoMorePeer           = 103 // historic: the cluster is full
+	ErrorCodeNotDir               = 104 // an element on the key's way is a file
+	ErrorCodeNodeExist            = 105 // the key was to be created and exists
+	ErrorCodeKeyIsPreserved       = 106 // the key is reserved for the server
+	ErrorCodeRootROnly            = 107 // the root can't be written or deleted
+	ErrorCodeDirNotEmpty          = 108 // a directory with children needs a recursive delete
+	ErrorCodeExistingPeerAddr     = 109 // the peer address is taken
+	ErrorCodeUnauthorized         = 110 // credentials are missing, wrong or not sufficient
+	ErrorCodePrevValueRequired    = 201 // prevValue is empty
+	ErrorCodeTTLNaN               = 202 // ttl is not a number
+	ErrorCodeIndexNaN             = 203 // prevIndex or waitIndex is not a number
+	ErrorCodeValueOrTTLRequired   = 204 // historic: neither value nor ttl
+	ErrorCodeTimeoutNaN           = 205 // historic: timeout is not a number
+	ErrorCodeNameRequired         = 206 // historic: name is missing
+	ErrorCodeIndexOrValueRequired = 207 // historic: neither index nor value
+	ErrorCodeIndexValueMutex      = 208 // historic: both index and value
+	ErrorCodeInvalidField         = 209 // a parameter has a value the server does not take
+	ErrorCodeInvalidForm          = 210 // the form can't be read
+	ErrorCodeRefreshValue         = 211 // a refresh carries a value
+	ErrorCodeRefreshTTLRequired   = 212 // a refresh carries no TTL
+	ErrorCodeRaftInternal         = 300 // the cluster could not decide; Cause has the reason
+	ErrorCodeLeaderElect          = 301 // an election is going on
+	ErrorCodeWatcherCleared       = 400 // the server dropped the watch
+	ErrorCodeEventIndexCleared    = 401 // the wanted index is older than the server's history
+	ErrorCodeStandbyInternal      = 402 // historic: a standby failed
+	ErrorCodeInvalidActiveSize    = 403 // historic: bad active size
+	ErrorCodeInvalidRemoveDelay   = 404 // historic: bad remove delay
+	ErrorCodeClientInternal       = 500 // historic: the client failed
+)
+
+// Errors that can be compared with errors.Is, wherever they are wrapped.
+var (
+	// ErrNoEndpoints means that New or SetEndpoints got an empty list, or that
+	// Sync found a cluster without any usable client URL.
+	ErrNoEndpoints = errors.New("client: no endpoints")
+
+	// ErrTooManyRedirects means that an endpoint sent the request on more often
+	// than [DefaultCheckRedirect] allows. It counts as a failure of that
+	// endpoint, so it is seen inside a [*ClusterError].
+	ErrTooManyRedirects = errors.New("client: too many redirects")
+
+	// ErrClusterUnavailable is what every [*ClusterError] is: none of the
+	// endpoints that could be tried gave a usable answer.
+	ErrClusterUnavailable = errors.New("client: etcd cluster is unavailable or misconfigured")
+
+	// ErrNoLeaderEndpoint is kept for programs that compare with it. This
+	// client never returns it: without a leader it uses any endpoint.
+	ErrNoLeaderEndpoint = errors.New("client: no endpoint is the leader's")
+
+	// ErrNoRequest means that an [HTTPAction] made no request.
+	ErrNoRequest = errors.New("client: the action made no HTTP request")
+
+	// ErrInvalidJSON is the Err of a [*ReplyError] whose body was to be JSON of
+	// a known form and was not.
+	ErrInvalidJSON = errors.New("client: not the JSON of an etcd reply")
+
+	// ErrEmptyBody is the Err of a [*ReplyError] whose body was empty and must
+	// not be.
+	ErrEmptyBody = errors.New("client: empty body")
+
+	// ErrResponseTooLarge is the Err of a [*ReplyError] whose body is larger
+	// than Config.MaxResponseBytes. No other endpoint is asked.
+	ErrResponseTooLarge = errors.New("client: reply is larger than Config.MaxResponseBytes")
+
+	// ErrOutcomeUnknown holds, by errors.Is, for the [*ClusterError] of a write
+	// that may or may not have been applied: the request went out, and no
+	// answer that tells came back. Without it, a failed write was not applied.
+	ErrOutcomeUnknown = errors.New("client: the write may have been applied")
+
+	// ErrV2NotEnabled holds for replies of servers that don't serve the v2 API:
+	// etcd 3.4 and 3.5 without --enable-v2, and etcd 3.6 and later.
+	ErrV2NotEnabled = errors.New("client: the v2 API is not enabled on this server (--enable-v2)")
+
+	// ErrHeaderTimeout is how an attempt fails in which the endpoint sent no
+	// reply header within Config.HeaderTimeoutPerRequest. It implements
+	// net.Error with Timeout() true, and is not context.DeadlineExceeded: that
+	// error always means the caller's own context.
+	ErrHeaderTimeout error = headerTimeoutError{}
+
+	// ErrRedirectRefused is how an attempt fails whose redirect would carry a
+	// write to a host that is none of the client's endpoints, from https to
+	// http, or to something that is not HTTP.
+	ErrRedirectRefused = errors.New("client: redirect refused")
+)
+
+type headerTimeoutError struct{}
+
+func (headerTimeoutError) Error() string {
+	return "client: no reply header within Config.HeaderTimeoutPerRequest"
+}
+func (headerTimeoutError) Timeout() bool   { return true }
+func (headerTimeoutError) Temporary() bool { return true }
+
+// Error is the answer of the keys API to a request that it understood and did
+// not carry out. It is returned by value and unwrapped, as err.(client.Error)
+// expects; errors.As finds it as Error and as *Error, wrapped or inside a
+// [*ClusterError].
+type Error struct {
+	Code    int    `json:"errorCode"` // one of the ErrorCode constants
+	Message string `json:"message"`   // the code in the server's words
+	Cause   string `json:"cause"`     // what it is about: a key, the failed comparison, the inner error
+	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server has none to say
+
+	StatusCode int    `json:"-"` // HTTP status of the reply; 0 when the client refused the call itself
+	Endpoint   string `json:"-"` // who said it, without credentials
+}
+
+// Error gives code, message, cause and index on one line.
+func (e Error) Error() string {
+	return fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index)
+}
+
+// As makes errors.As work for targets of type *Error and **Error alike.
+func (e Error) As(target any) bool {
+	switch t := target.(type) {
+	case **Error:
+		*t = &e
+	case *Error:
+		*t = e
+	default:
+		return false
+	}
+	return true
+}
+
+// Is reports whether target is an Error or *Error with the same code, and with
+// the same values in those of its other fields that are not zero. So
+// errors.Is(err, client.Error{Code: client.ErrorCodeNotDir}) asks for the code.
+func (e Error) Is(target error) bool {
+	var want Error
+	switch t := target.(type) { //nolint:errorlint // Is compares with target itself, not with what it wraps
+	case Error:
+		want = t
+	case *Error:
+		if t == nil {
+			return false
+		}
+		want = *t
+	default:
+		return false
+	}
+	return e.Code == want.Code &&
+		(want.Message == "" || want.Message == e.Message) &&
+		(want.Cause == "" || want.Cause == e.Cause) &&
+		(want.Index == 0 || want.Index == e.Index) &&
+		(want.StatusCode == 0 || want.StatusCode == e.StatusCode) &&
+		(want.Endpoint == "" || want.Endpoint == e.Endpoint)
+}
+
+// ReplyError is any other reply that is not the answer a call needs: an error
+// of the members, auth or version API, the page of a proxy, or a body that is
+// not what etcd says. Nothing of it is thrown away.
+type ReplyError struct {
+	Endpoint   string // who said it, without credentials
+	StatusCode int    // HTTP status
+	Message    string // the server's message, when it sent {"message": …}
+	Body       string // the first 512 bytes of a body of another form
+	Err        error  // ErrInvalidJSON, ErrEmptyBody, ErrResponseTooLarge, ErrV2NotEnabled, a read error, or nil
+}
+
+// Error names the endpoint, the status and what was said, on one line.
+func (e *ReplyError) Error() string {
+	var b strings.Builder
+	b.WriteString("client: ")
+	if e.Endpoint != "" {
+		b.WriteString(e.Endpoint + ": ")
+	}
+	if e.StatusCode != 0 {
+		fmt.Fprintf(&b, "%d %s: ", e.StatusCode, http.StatusText(e.StatusCode))
+	}
+	switch {
+	case e.Message != "":
+		b.WriteString(e.Message)
+	case e.Err != nil:
+		b.WriteString(strings.TrimPrefix(e.Err.Error(), "client: "))
+	default:
+		b.WriteString("unexpected reply")
+	}
+	if e.Body != "" {
+		fmt.Fprintf(&b, ": body %q", e.Body)
+	}
+	return b.String()
+}
+
+// Unwrap gives Err.
+func (e *ReplyError) Unwrap() error { return e.Err }
+
+// InvalidInputError means that the client refused a call before sending
+// anything, because of what the caller passed.
+type InvalidInputError struct {
+	Field  string // what was wrong: "key", "value", "endpoint", "member ID", …
+	Value  string // what was passed; empty where it must not be shown
+	Reason string // why it was refused
+}
+
+// Error names the field, its value and the reason.
+func (e *InvalidInputError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("client: invalid %s: %s", e.Field, e.Reason)
+	}
+	return fmt.Sprintf("client: invalid %s %q: %s", e.Field, e.Value, e.Reason)
+}
+
+// IsKeyNotFound reports whether err is, wraps or holds an [Error] that says
+// that the key does not exist.
+func IsKeyNotFound(err error) bool { return hasErrorCode(err, ErrorCodeKeyNotFound) }
+
+// IsNodeExist reports whether err is, wraps or holds an [Error] that says that
+// the key was to be created and exists.
+func IsNodeExist(err error) bool { return hasErrorCode(err, ErrorCodeNodeExist) }
+
+// IsTestFailed reports whether err is, wraps or holds an [Error] that says that
+// the node has another value or index than the condition wants.
+func IsTestFailed(err error) bool { return hasErrorCode(err, ErrorCodeTestFailed) }
+
+// IsEventIndexCleared reports whether err is, wraps or holds an [Error] that
+// says that a watch asked for an index older than the server's history.
+func IsEventIndexCleared(err error) bool { return hasErrorCode(err, ErrorCodeEventIndexCleared) }
+
+// IsUnauthorized reports whether err is, wraps or holds the refusal of any of
+// the APIs because credentials are missing, wrong or not sufficient.
+func IsUnauthorized(err error) bool {
+	var re *ReplyError
+	if errors.As(err, &re) && re.StatusCode == http.StatusUnauthorized {
+		return true
+	}
+	return hasErrorCode(err, ErrorCodeUnauthorized)
+}
+
+// IsUserNotFound reports whether err is, wraps or holds the auth API's answer
+// that a user does not exist, in the words of any server version.
+func IsUserNotFound(err error) bool { return saysAbsent(err, "user") }
+
+// IsRoleNotFound reports whether err is, wraps or holds the auth API's answer
+// that a role does not exist, in the words of any server version.
+func IsRoleNotFound(err error) bool { return saysAbsent(err, "role") }
+
+func hasErrorCode(err error, code int) bool {
+	return errors.Is(err, Error{Code: code})
+}
+
+// saysAbsent knows the servers' wordings: "auth: User joe does not exist.",
+// the same without the full stop, and "auth: Role rr doesn't exist.".
+func saysAbsent(err error, kind string) bool {
+	var re *ReplyError
+	if !errors.As(err, &re) {
+		return false
+	}
+	text, ok := strings.CutPrefix(strings.ToLower(re.Message), "auth: "+kind+" ")
+	if !ok {
+		return false
+	}
+	text = strings.TrimSuffix(text, ".")
+	return strings.HasSuffix(text, " does not exist") || strings.HasSuffix(text, " doesn't exist")
+}

@@ -1,0 +1,94 @@
+package client
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// CheckRedirectFunc decides whether one more redirect of a request is followed;
+// via counts the requests made to that endpoint so far and begins at 1. An error
+// ends the attempt, as a failure of that endpoint, with that error.
+type CheckRedirectFunc func(via int) error
+
+// DefaultCheckRedirect follows 10 redirects and then fails with
+// [ErrTooManyRedirects].
+var DefaultCheckRedirect CheckRedirectFunc = func(via int) error { //nolint:gochecknoglobals // historic API
+	if via > 10 {
+		return ErrTooManyRedirects
+	}
+	return nil
+}
+
+// credentials are a user name and a password for basic authentication.
+type credentials struct {
+	username, password string
+}
+
+// route is the way of one request from its endpoint through redirects. It sees
+// to it that credentials and writes stay among the client's own endpoints.
+type route struct {
+	config  credentials                   // for endpoints without credentials of their own
+	at      *endpoint                     // whose credentials go along
+	lookup  func(origin string) *endpoint // nil for an origin that is no endpoint
+	current *url.URL                      // where the last request went
+	next    *url.URL                      // where the last redirect points; nil before the first
+	left    bool                          // an origin that is no endpoint has been on the way
+}
+
+// apply turns req, as the action made it for the endpoint, into the request for
+// where the route has come to.
+func (rt *route) apply(req *http.Request) error {
+	if rt.next != nil {
+		req.URL, req.Host = rt.next, ""
+	}
+	rt.current = req.URL
+	if rt.left {
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			return fmt.Errorf("%w: %s would go to %s, which is none of the endpoints", ErrRedirectRefused, req.Method, originOf(req.URL))
+		}
+		req.Header.Del("Authorization")
+		req.Header.Del("Cookie")
+		return nil
+	}
+	c := rt.config
+	if user := rt.at.user; user != nil {
+		password, _ := user.Password()
+		c = credentials{user.Username(), password}
+	}
+	if c != (credentials{}) {
+		req.SetBasicAuth(c.username, c.password)
+	}
+	return nil
+}
+
+// isRedirect is true for any 3xx that names a place to go.
+func isRedirect(r *reply) bool {
+	return r.status/100 == 3 && r.status != http.StatusNotModified && r.header.Get("Location") != ""
+}
+
+// follow takes the redirect r.
+func (rt *route) follow(r *reply) error {
+	next, err := rt.current.Parse(r.header.Get("Location"))
+	if err != nil {
+		return fmt.Errorf("%w: its Location is not a URL", ErrRedirectRefused)
+	}
+	switch {
+	case next.Scheme != "http" && next.Scheme != "https" && next.Scheme != rt.current.Scheme:
+		return fmt.Errorf("%w: its scheme is %q", ErrRedirectRefused, next.Scheme)
+	case next.Host == "" && (next.Scheme == "http" || next.Scheme == "https"):
+		return fmt.Errorf("%w: its Location has no host", ErrRedirectRefused)
+	}
+	next.User = nil
+	known := rt.lookup(originOf(next))
+	downgraded := rt.current.Scheme == "https" && next.Scheme != "https"
+	if known == nil || downgraded {
+		// For good: what an unknown host says must not bring the credentials
+		// out again.
+		rt.left = true
+	} else {
+		rt.at = known
+	}
+	rt.next = next
+	return nil
+}

@@ -1,0 +1,192 @@
+package client
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	defaultAutoSyncInterval = 10 * time.Second
+	// firstSyncPause is how long AutoSync waits after a Sync that failed.
+	firstSyncPause = time.Second
+	// leaderLookupPause keeps a cluster without a leader from being asked for it
+	// before each request.
+	leaderLookupPause = time.Second
+)
+
+// Endpoints implements Client.
+func (c *httpClusterClient) Endpoints() []string {
+	view := c.pool.view()
+	names := make([]string, len(view.given))
+	for i, ep := range view.given {
+		names[i] = ep.name
+	}
+	return names
+}
+
+// SetEndpoints implements Client.
+func (c *httpClusterClient) SetEndpoints(eps []string) error {
+	endpoints, err := parseEndpoints(eps)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, ep := range endpoints {
+		if i := slices.IndexFunc(c.configured, func(old *endpoint) bool { return old.origin() == ep.origin() }); i >= 0 && ep.user == nil {
+			ep.user = c.configured[i].user
+		}
+	}
+	c.configured = endpoints
+	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
+	c.leaderKnown.Store(false)
+	return nil
+}
+
+// Sync implements Client.
+func (c *httpClusterClient) Sync(ctx context.Context) error {
+	for {
+		configured := c.configuredEndpoints()
+		members, err := NewMembersAPI(c).List(ctx)
+		if err != nil {
+			return err
+		}
+		advertised := c.usableEndpoints(members, configured)
+		if len(advertised) == 0 {
+			return ErrNoEndpoints
+		}
+		if c.adopt(advertised, configured) {
+			return nil
+		}
+		// SetEndpoints came in between: that may be another cluster.
+	}
+}
+
+func (c *httpClusterClient) configuredEndpoints() []*endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.configured
+}
+
+// adopt makes the advertised endpoints the ones in use, the configured ones
+// behind them, unless others have been configured meanwhile.
+func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Equal(c.configured, configured) {
+		return false
+	}
+	all := slices.Clone(advertised)
+	for _, ep := range configured {
+		all = appendNew(all, ep)
+	}
+	c.leaderKnown.Store(false)
+	same := func(a, b *endpoint) bool { return a.name == b.name }
+	if !slices.EqualFunc(all, c.pool.view().given, same) {
+		c.pool.replace(newEndpointList(all, len(advertised)))
+	}
+	return true
+}
+
+// usableEndpoints makes endpoints of the client URLs that can be of use from
+// here. One that was configured is taken as configured, with its credentials.
+func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
+	isPlain := func(ep *endpoint) bool { return ep.base.Scheme != "https" && ep.base.Scheme != "unixs" }
+	secret := c.exchange.credentials != (credentials{}) || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.user != nil })
+	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
+
+	var usable []*endpoint
+	for _, m := range members {
+		for _, clientURL := range m.ClientURLs {
+			ep, err := parseEndpoint(clientURL)
+			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) {
+				continue // others are left, and the configured ones in any case
+			}
+			ep.user = nil
+			for _, known := range configured {
+				if known.origin() == ep.origin() {
+					ep = known
+				}
+			}
+			usable = appendNew(usable, ep)
+		}
+	}
+	return usable
+}
+
+// isUnspecified is true for 0.0.0.0 and ::, which members advertise that were
+// told only where to listen.
+func isUnspecified(ep *endpoint) bool {
+	addr, err := netip.ParseAddr(ep.base.Hostname())
+	return err == nil && addr.IsUnspecified()
+}
+
+// AutoSync implements Client.
+func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration) error {
+	if interval <= 0 {
+		interval = defaultAutoSyncInterval
+	}
+	pause := firstSyncPause
+	for {
+		wait := interval
+		if err := c.syncOnce(ctx); err != nil {
+			wait = min(pause, interval)
+			pause *= 2
+		} else {
+			pause = firstSyncPause
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		pause = min(pause, interval)
+	}
+}
+
+// syncOnce is a Sync that can't take longer than a client's own request may.
+func (c *httpClusterClient) syncOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
+	defer cancel()
+	return c.Sync(ctx)
+}
+
+// sleep waits for d, or until ctx ends and then gives its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return ctx.Err()
+	}
+}
+
+// pinLeader looks the leader up and pins its endpoint. Whatever comes in its
+// way, calls go on with the endpoint that is pinned; only one of them waits.
+func (c *httpClusterClient) pinLeader(ctx context.Context) {
+	if !c.leaderMu.TryLock() {
+		return
+	}
+	defer c.leaderMu.Unlock()
+	if time.Now().Before(c.nextLookup) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
+	defer cancel()
+	leader, err := NewMembersAPI(c).Leader(ctx)
+	if err != nil {
+		c.nextLookup = time.Now().Add(leaderLookupPause)
+		return
+	}
+	var origins []string
+	for _, clientURL := range leader.ClientURLs {
+		if ep, err := parseEndpoint(clientURL); err == nil {
+			origins = append(origins, ep.origin())
+		}
+	}
+	view := c.pool.view()
+	c.pool.pin(view, max(0, view.find(origins...)))
+	c.leaderKnown.Store(true)
+}

@@ -1,0 +1,230 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// CancelableTransport is any http.RoundTripper. Requests are cancelled by their
+// context; the historic CancelRequest method is not needed.
+type CancelableTransport = http.RoundTripper
+
+// DefaultTransport is used where Config.Transport is nil. It dials within 30
+// seconds, shakes hands within 10, speaks HTTP/2 over TLS, takes proxies from
+// the environment, and keeps up to 256 idle connections per host for 90 seconds,
+// so that many watches and callers on one client don't dial for each request.
+// It is an *http.Transport, shared by all clients that use it.
+var DefaultTransport CancelableTransport = newDefaultTransport() //nolint:gochecknoglobals // historic API
+
+const idleConnsPerHost = 256
+
+func newDefaultTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConnsPerHost:   idleConnsPerHost,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+const (
+	// defaultMaxResponseBytes bounds replies: a recursive Get of 4 million
+	// small nodes fits, an endless body does not take the machine with it.
+	defaultMaxResponseBytes = 512 << 20
+	// maxErrorBytes bounds the bodies of error replies.
+	maxErrorBytes = 64 << 10
+	// maxBodyInError is how much of a strange body an error quotes.
+	maxBodyInError = 512
+	// maxTrustedLength is how much is allocated on a Content-Length's word.
+	maxTrustedLength = 16 << 20
+)
+
+// reply is what one endpoint said, its body read and closed.
+type reply struct {
+	endpoint string // without credentials
+	status   int
+	header   http.Header
+	body     []byte
+	http     *http.Response
+}
+
+// replyOf is for replies that a Client of the caller's own made.
+func replyOf(resp *http.Response, body []byte) *reply {
+	if resp == nil {
+		return &reply{body: body}
+	}
+	r := &reply{status: resp.StatusCode, header: resp.Header, body: body, http: resp}
+	if resp.Request != nil && resp.Request.URL != nil {
+		u := *resp.Request.URL
+		u.User = nil
+		u.Path, u.RawPath, u.RawQuery = "", "", ""
+		r.endpoint = u.String()
+	}
+	return r
+}
+
+// bodyReadError is a body that broke off.
+type bodyReadError struct{ err error }
+
+func (e *bodyReadError) Error() string { return "body broke off: " + e.err.Error() }
+func (e *bodyReadError) Unwrap() error { return e.err }
+
+// exchange asks one endpoint, once: redirects, header timeout, bounded body. It
+// knows nothing of other endpoints but whether a redirect may go there.
+type exchange struct {
+	transport     http.RoundTripper
+	checkRedirect CheckRedirectFunc
+	headerTimeout time.Duration
+	maxBytes      int64
+	credentials   credentials
+}
+
+// try sends act to ep, following redirects. sent is false only when it is known
+// that nothing was carried out: no part of the request left, or whoever got it
+// sent it elsewhere. lookup finds the endpoint that has an origin.
+func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
+	rt := &route{config: x.credentials, at: ep, lookup: lookup}
+	for via := 1; ; via++ {
+		req := act.HTTPRequest(ep.base)
+		if req == nil {
+			return nil, false, ErrNoRequest
+		}
+		if err := rt.apply(req); err != nil {
+			return nil, false, err
+		}
+		r, sent, err = x.roundTrip(ctx, req, isLongPoll(act))
+		if r != nil {
+			r.endpoint = ep.name
+		}
+		if err != nil || !isRedirect(r) {
+			return r, sent, err
+		}
+		if err := x.checkRedirect(via); err != nil {
+			return nil, false, err
+		}
+		if err := rt.follow(r); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// roundTrip is one HTTP request and the reading of its reply. A reply whose body
+// broke off comes with both a reply and an error.
+func (x *exchange) roundTrip(ctx context.Context, req *http.Request, longPoll bool) (*reply, bool, error) {
+	// One context for the attempt, ended when the body is in. It is ended by
+	// the timer with a cause of its own, so that the reason is told and not
+	// guessed.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var trace sendTrace
+	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
+	printCurlCommand(req)
+
+	var timer *time.Timer
+	if x.headerTimeout > 0 && !longPoll {
+		timer = time.AfterFunc(x.headerTimeout, func() { cancel(ErrHeaderTimeout) })
+	}
+	resp, err := x.transport.RoundTrip(req)
+	if timer != nil && !timer.Stop() && context.Cause(ctx) == ErrHeaderTimeout { //nolint:errorlint // identity is what is asked
+		if resp != nil {
+			closeQuietly(resp.Body)
+		}
+		return nil, trace.sent(nil), ErrHeaderTimeout
+	}
+	if err != nil {
+		return nil, trace.sent(err), err
+	}
+	if resp == nil {
+		return nil, true, errors.New("client: the transport returned neither reply nor error")
+	}
+	r := &reply{status: resp.StatusCode, header: resp.Header, http: resp}
+	r.body, err = readBody(resp, x.maxBytes)
+	return r, true, err
+}
+
+// readBody reads and closes resp's body. It never returns more than the bound:
+// limit for a success, maxErrorBytes, silently, for an error.
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	if resp.Body == nil {
+		return nil, nil
+	}
+	defer closeQuietly(resp.Body)
+	isError := resp.StatusCode >= http.StatusBadRequest
+	if isError {
+		limit = min(limit, maxErrorBytes)
+	}
+	var buf bytes.Buffer
+	if n := resp.ContentLength; n > 0 {
+		// bytes.MinRead more: ReadFrom wants that much room to see the end.
+		buf.Grow(int(min(n, limit, maxTrustedLength)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case n > limit && isError:
+		return buf.Bytes()[:limit], nil
+	case n > limit:
+		return nil, fmt.Errorf("%w (%d)", ErrResponseTooLarge, limit)
+	case err != nil:
+		return buf.Bytes(), &bodyReadError{err}
+	}
+	return buf.Bytes(), nil
+}
+
+// closeQuietly closes a body of which nothing more is wanted.
+func closeQuietly(body io.Closer) {
+	_ = body.Close() // all that it held has been read, or does not matter
+}
+
+func isLongPoll(act HTTPAction) bool {
+	a, ok := act.(interface{ isLongPoll() bool })
+	return ok && a.isLongPoll()
+}
+
+// sendTrace learns from the transport whether a request can have left.
+//
+// net/http asks for a connection (GetConn) and gets one (GotConn) before it
+// writes. It asks a second time for the same write only when the first
+// connection took not one byte, a stale idle one for instance. So the last of
+// the two events tells.
+type sendTrace struct {
+	last atomic.Int32
+}
+
+const (
+	toldNothing = iota
+	wantsConn
+	hasConn
+)
+
+func (t *sendTrace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { t.last.Store(wantsConn) },
+		GotConn: func(httptrace.GotConnInfo) { t.last.Store(hasConn) },
+	}
+}
+
+// sent reports whether a part of the request may have left. What the transport
+// does not tell counts as sent, save that a failed dial or look-up says enough.
+func (t *sendTrace) sent(err error) bool {
+	switch t.last.Load() {
+	case wantsConn:
+		return false
+	case hasConn:
+		return true
+	}
+	var op *net.OpError
+	var dns *net.DNSError
+	return !errors.As(err, &dns) && (!errors.As(err, &op) || op.Op != "dial")
+}
