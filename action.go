@@ -122,12 +122,12 @@ func call[T any](ctx context.Context, c Client, act *action, decode func(*reply)
 		decoded = true
 		return err
 	}
-	resp, body, doErr := c.Do(ctx, act)
+	resp, body, doErr := c.Do(ctx, act) //nolint:bodyclose // Do has read and closed it
 	if doErr != nil {
 		return none, doErr
 	}
 	if !decoded { // c is a Client of the caller's own that did not pass act on
-		_ = act.decode(replyOf(resp, body)) // err has it
+		value, err = decode(replyOf(resp, body))
 	}
 	if err != nil {
 		return none, err

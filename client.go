@@ -11,7 +11,7 @@ import (
 // DefaultRequestTimeout bounds the requests that the client makes on its own
 // account: the look-up of the leader. Calls are bounded by their context alone.
 // It is read at each use; set it before the first.
-var DefaultRequestTimeout = 5 * time.Second //nolint:gochecknoglobals // historic API
+var DefaultRequestTimeout = 5 * time.Second
 
 // EndpointSelectionMode says which endpoint a client prefers.
 type EndpointSelectionMode int
@@ -169,13 +169,10 @@ type httpClusterClient struct {
 // Do implements Client.
 func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Response, []byte, error) {
 	if ctx == nil {
-		return nil, nil, &InvalidInputError{Field: "context", Reason: "it is nil"}
+		return nil, nil, errNilContext
 	}
 	if act == nil {
 		return nil, nil, ErrNoRequest
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
 	}
 	if c.preferLeader && !c.leaderKnown.Load() {
 		c.pinLeader(ctx)
@@ -194,6 +191,9 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 	class := classOf(act, view.at(0).base)
 	failed := &ClusterError{}
 	for i := range view.order {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		ep := view.at(i)
 		a := attempt{class: class, strict: c.strictWrites}
 		var r *reply

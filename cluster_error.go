@@ -74,9 +74,9 @@ func (ce *ClusterError) describe(i int) string {
 // and one slow endpoint must not look like the caller's own deadline.
 func (ce *ClusterError) Is(target error) bool {
 	switch {
-	case target == ErrClusterUnavailable: //nolint:errorlint // Is compares with target itself
+	case target == ErrClusterUnavailable:
 		return true
-	case target == ErrOutcomeUnknown: //nolint:errorlint // Is compares with target itself
+	case target == ErrOutcomeUnknown:
 		return ce.OutcomeUnknown
 	case isContextError(target):
 		return false

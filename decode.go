@@ -120,10 +120,19 @@ func indexOf(r *reply) (uint64, error) {
 func keysError(r *reply) error {
 	var e Error
 	if json.Unmarshal(r.body, &e) != nil || e.Code == 0 {
-		return replyError(r)
+		return v2Error(r)
 	}
 	e.StatusCode, e.Endpoint = r.status, r.endpoint
 	return e
+}
+
+// v2Error is replyError for the paths that a server without the v2 API does not
+// know.
+func v2Error(r *reply) error {
+	if r.status == http.StatusNotFound && strings.TrimSpace(string(r.body)) == "404 page not found" {
+		return &ReplyError{Endpoint: r.endpoint, StatusCode: r.status, Err: ErrV2NotEnabled}
+	}
+	return replyError(r)
 }
 
 // replyError makes an error of a reply that is not a success.
@@ -133,9 +142,6 @@ func replyError(r *reply) error {
 	}
 	if json.Unmarshal(r.body, &document) == nil && document.Message != "" {
 		return &ReplyError{Endpoint: r.endpoint, StatusCode: r.status, Message: document.Message}
-	}
-	if r.status == http.StatusNotFound && strings.TrimSpace(string(r.body)) == "404 page not found" {
-		return &ReplyError{Endpoint: r.endpoint, StatusCode: r.status, Err: ErrV2NotEnabled}
 	}
 	return strange(r, nil)
 }
@@ -157,7 +163,7 @@ func withReply(err error, r *reply) error {
 // decodeNothing is for calls whose success has no content.
 func decodeNothing(r *reply) (struct{}, error) {
 	if !isSuccess(r.status) {
-		return struct{}{}, replyError(r)
+		return struct{}{}, v2Error(r)
 	}
 	return struct{}{}, nil
 }
@@ -167,7 +173,7 @@ func decodeNothing(r *reply) (struct{}, error) {
 func decodeDocument(r *reply, into any) error {
 	switch {
 	case !isSuccess(r.status):
-		return replyError(r)
+		return v2Error(r)
 	case len(bytes.TrimSpace(r.body)) == 0:
 		return strange(r, ErrEmptyBody)
 	case json.Unmarshal(r.body, into) != nil:
@@ -177,8 +183,11 @@ func decodeDocument(r *reply, into any) error {
 }
 
 func decodeVersions(r *reply) (*Versions, error) {
+	if !isSuccess(r.status) {
+		return nil, replyError(r) // /version is there with and without the v2 API
+	}
 	// etcd 2.0 says "etcd 2.0.13", in plain text.
-	if version, ok := strings.CutPrefix(string(r.body), "etcd "); ok && isSuccess(r.status) {
+	if version, ok := strings.CutPrefix(string(r.body), "etcd "); ok {
 		return &Versions{Server: strings.TrimSpace(version)}, nil
 	}
 	v := &Versions{}

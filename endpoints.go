@@ -41,9 +41,18 @@ func originOf(u *url.URL) string {
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
 // name it, without the password it may have.
 func parseEndpoint(raw string) (*endpoint, error) {
-	refuse := func(reason string) (*endpoint, error) {
+	u, reason := parseEndpointURL(raw)
+	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
+	e := &endpoint{base: *u, user: u.User}
+	e.base.User = nil
+	e.name = e.base.String()
+	return e, nil
+}
+
+// parseEndpointURL gives the URL, or the reason why it is none of an endpoint.
+func parseEndpointURL(raw string) (u *url.URL, reason string) {
 	text := raw
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
@@ -53,39 +62,36 @@ func parseEndpoint(raw string) (*endpoint, error) {
 		// The parser's words may quote a part of a password.
 		var ue *url.Error
 		if errors.As(err, &ue) && !strings.Contains(raw, "@") {
-			return refuse("it is not a URL: " + ue.Err.Error())
+			return nil, "it is not a URL: " + ue.Err.Error()
 		}
-		return refuse("it is not a URL")
+		return nil, "it is not a URL"
 	}
 	unix := u.Scheme == "unix" || u.Scheme == "unixs"
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" && !unix:
-		return refuse("its scheme is not http, https, unix or unixs")
+		return nil, "its scheme is not http, https, unix or unixs"
 	case u.Opaque != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return refuse("it has more than a scheme, a host, a port and a path")
+		return nil, "it has more than a scheme, a host, a port and a path"
 	case unix && u.Host == "" && u.Path == "":
-		return refuse("it names no socket")
+		return nil, "it names no socket"
 	case !unix && u.Hostname() == "":
-		return refuse("it has no host")
+		return nil, "it has no host"
 	case !unix && strings.HasSuffix(u.Host, ":"):
-		return refuse("its port is empty")
+		return nil, "its port is empty"
 	case strings.ContainsAny(u.Hostname(), " \t\r\n"):
-		return refuse("its host has a space")
+		return nil, "its host has a space"
 	}
 	if port := u.Port(); port != "" && !unix {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return refuse("its port is not one of 1 to 65535")
+			return nil, "its port is not one of 1 to 65535"
 		}
 	}
 	for element := range strings.SplitSeq(u.Path, "/") {
 		if element == "." || element == ".." {
-			return refuse(`its path has the element "` + element + `"`)
+			return nil, `its path has the element "` + element + `"`
 		}
 	}
-	e := &endpoint{base: *u, user: u.User}
-	e.base.User = nil
-	e.name = e.base.String()
-	return e, nil
+	return u, ""
 }
 
 // withoutUserinfo cuts what may be a user and a password out of a URL that may

@@ -97,6 +97,8 @@ var (
 	// write to a host that is none of the client's endpoints, from https to
 	// http, or to something that is not HTTP.
 	ErrRedirectRefused = errors.New("client: redirect refused")
+
+	errNilContext = &InvalidInputError{Field: "context", Reason: "it is nil"}
 )
 
 type headerTimeoutError struct{}
@@ -144,7 +146,7 @@ func (e Error) As(target any) bool {
 // errors.Is(err, client.Error{Code: client.ErrorCodeNotDir}) asks for the code.
 func (e Error) Is(target error) bool {
 	var want Error
-	switch t := target.(type) { //nolint:errorlint // Is compares with target itself, not with what it wraps
+	switch t := target.(type) {
 	case Error:
 		want = t
 	case *Error:

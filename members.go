@@ -92,7 +92,7 @@ func (m *httpMembersAPI) Update(ctx context.Context, mID string, peerURLs []stri
 		return err
 	}
 	act := &action{method: http.MethodPut, path: path, class: classOnce}
-	if err := setPeerURLs(act, peerURLs); err != nil {
+	if err = setPeerURLs(act, peerURLs); err != nil {
 		return err
 	}
 	_, err = call(ctx, m.client, act, decodeNothing)

@@ -13,7 +13,7 @@ type CheckRedirectFunc func(via int) error
 
 // DefaultCheckRedirect follows 10 redirects and then fails with
 // [ErrTooManyRedirects].
-var DefaultCheckRedirect CheckRedirectFunc = func(via int) error { //nolint:gochecknoglobals // historic API
+var DefaultCheckRedirect CheckRedirectFunc = func(via int) error {
 	if via > 10 {
 		return ErrTooManyRedirects
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,7 +38,7 @@ func (srvDiscover) Discover(domain string, serviceName ...string) ([]string, err
 	}
 	secure, secureErr := lookupEndpoints("https", "etcd-client-ssl"+suffix, domain)
 	plain, plainErr := lookupEndpoints("http", "etcd-client"+suffix, domain)
-	endpoints := append(secure, plain...)
+	endpoints := slices.Concat(secure, plain)
 	if len(endpoints) == 0 {
 		return nil, fmt.Errorf("client: no endpoints for domain %q: %w; %w", domain, secureErr, plainErr)
 	}

@@ -125,6 +125,9 @@ func isUnspecified(ep *endpoint) bool {
 
 // AutoSync implements Client.
 func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	if interval <= 0 {
 		interval = defaultAutoSyncInterval
 	}

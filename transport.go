@@ -22,7 +22,7 @@ type CancelableTransport = http.RoundTripper
 // the environment, and keeps up to 256 idle connections per host for 90 seconds,
 // so that many watches and callers on one client don't dial for each request.
 // It is an *http.Transport, shared by all clients that use it.
-var DefaultTransport CancelableTransport = newDefaultTransport() //nolint:gochecknoglobals // historic API
+var DefaultTransport CancelableTransport = newDefaultTransport()
 
 const idleConnsPerHost = 256
 
@@ -101,7 +101,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup
 		if req == nil {
 			return nil, false, ErrNoRequest
 		}
-		if err := rt.apply(req); err != nil {
+		if err = rt.apply(req); err != nil {
 			return nil, false, err
 		}
 		r, sent, err = x.roundTrip(ctx, req, isLongPoll(act))
@@ -111,10 +111,10 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
-		if err := x.checkRedirect(via); err != nil {
+		if err = x.checkRedirect(via); err != nil {
 			return nil, false, err
 		}
-		if err := rt.follow(r); err != nil {
+		if err = rt.follow(r); err != nil {
 			return nil, false, err
 		}
 	}
@@ -184,7 +184,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 
 // closeQuietly closes a body of which nothing more is wanted.
 func closeQuietly(body io.Closer) {
-	_ = body.Close() // all that it held has been read, or does not matter
+	_ = body.Close() //nolint:errcheck // all that it held has been read, or does not matter
 }
 
 func isLongPoll(act HTTPAction) bool {
