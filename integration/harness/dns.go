@@ -84,7 +84,7 @@ func (s *DNSServer) serveUDP() {
 		if err != nil {
 			continue // No question: no answer.
 		}
-		_, _ = s.udp.WriteTo(answer, from) // Lost answers are asked for again.
+		s.udp.WriteTo(answer, from) //nolint:errcheck // Lost answers are asked for again.
 	}
 }
 
@@ -95,8 +95,8 @@ func (s *DNSServer) serveTCP() {
 			return // Closed.
 		}
 		s.serving.Go(func() {
-			defer func() { _ = conn.Close() }() // The asker has what it wanted.
-			_ = s.serveConn(conn)               // It asks again if not.
+			defer func() { _ = conn.Close() }()
+			s.serveConn(conn) //nolint:errcheck // Who got no answer asks again.
 		})
 	}
 }

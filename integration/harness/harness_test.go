@@ -58,7 +58,7 @@ func TestServersEndWithAPanickingProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
@@ -85,44 +85,48 @@ func TestServersEndWithAPanickingProcess(t *testing.T) {
 }
 
 func TestOneMemberIsKilledAndRestarted(t *testing.T) {
-	harness.EachServer(t, func(t *testing.T, s harness.Server) {
-		c := harness.Start(t, s, harness.Options{})
-		m := c.Member(0)
-		m.Kill()
-		if err := health(t, m.ClientURL()); err == nil {
-			t.Fatal("a killed member answers")
-		}
-		if err := m.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := health(t, m.ClientURL()); err != nil {
-			t.Fatal(err)
-		}
-	})
+	for _, s := range harness.Servers(t) {
+		t.Run(s.String(), func(t *testing.T) {
+			c := harness.Start(t, s, harness.Options{})
+			m := c.Member(0)
+			m.Kill()
+			if err := health(t, m.ClientURL()); err == nil {
+				t.Fatal("a killed member answers")
+			}
+			if err := m.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := health(t, m.ClientURL()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
 }
 
 func TestThreeMembersOneStopped(t *testing.T) {
-	harness.EachServer(t, func(t *testing.T, s harness.Server) {
-		c := harness.Start(t, s, harness.Options{Members: 3})
-		if got := len(c.Endpoints()); got != 3 {
-			t.Fatalf("%d endpoints", got)
-		}
-		m := c.Member(1)
-		if err := m.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		if err := get(ctx, m.ClientURL()+"/health"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("a stopped member answers: %v", err)
-		}
-		if err := m.Cont(); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.WaitHealthy(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	})
+	for _, s := range harness.Servers(t) {
+		t.Run(s.String(), func(t *testing.T) {
+			c := harness.Start(t, s, harness.Options{Members: 3})
+			if got := len(c.Endpoints()); got != 3 {
+				t.Fatalf("%d endpoints", got)
+			}
+			m := c.Member(1)
+			if err := m.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := get(ctx, m.ClientURL()+"/health"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("a stopped member answers: %v", err)
+			}
+			if err := m.Cont(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.WaitHealthy(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
 }
 
 func TestServerThatCannotRunIsAnErrorWithItsLog(t *testing.T) {

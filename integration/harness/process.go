@@ -32,7 +32,7 @@ func startProcess(ctx context.Context, logFile, file string, args ...string) (*p
 	cmd.Env = serverEnv()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		return nil, fmt.Errorf("harness: %w", err)
 	}
 	release, err := guard(ctx, cmd.Process.Pid)

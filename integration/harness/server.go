@@ -23,6 +23,9 @@ type Server struct {
 	Path string
 }
 
+// String names the server, as in the names of tests.
+func (s Server) String() string { return "etcd " + s.Version }
+
 // ErrNoInstalledServer says that PATH holds no etcd 3.4.
 var ErrNoInstalledServer = errors.New("harness: no etcd 3.4 in PATH (on Debian: apt-get install etcd-server)")
 

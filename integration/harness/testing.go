@@ -32,14 +32,6 @@ func Servers(tb testing.TB) []Server {
 	return servers
 }
 
-// EachServer runs test as a subtest on each of [Servers].
-func EachServer(t *testing.T, test func(t *testing.T, s Server)) {
-	t.Helper()
-	for _, s := range Servers(t) {
-		t.Run("etcd "+s.Version, func(t *testing.T) { test(t, s) })
-	}
-}
-
 // Start starts a cluster that ends with the test. The ends of the members' logs
 // are printed when the test fails.
 func Start(tb testing.TB, s Server, o Options) *Cluster {
