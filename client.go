@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,8 @@ type Config struct {
 	CheckRedirect CheckRedirectFunc
 
 	// Username and Password are sent with each request, by basic
-	// authentication, to the endpoints and nobody else. Empty means none.
+	// authentication, to the endpoints and nobody else. An empty Username means
+	// no credentials.
 	Username string
 	Password string
 
@@ -121,6 +123,8 @@ func New(cfg Config) (Client, error) {
 		return nil, &InvalidInputError{Field: "HeaderTimeoutPerRequest", Value: cfg.HeaderTimeoutPerRequest.String(), Reason: "it is negative"}
 	case cfg.MaxResponseBytes < 0:
 		return nil, &InvalidInputError{Field: "MaxResponseBytes", Reason: "it is negative"}
+	case strings.Contains(cfg.Username, ":"):
+		return nil, &InvalidInputError{Field: "Username", Value: cfg.Username, Reason: "basic authentication has no colon in it (RFC 7617)"}
 	case cfg.SelectionMode != EndpointSelectionRandom && cfg.SelectionMode != EndpointSelectionPrioritizeLeader:
 		return nil, &InvalidInputError{Field: "SelectionMode", Reason: "there is no such mode"}
 	}

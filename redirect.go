@@ -56,7 +56,7 @@ func (rt *route) apply(req *http.Request) error {
 		password, _ := user.Password()
 		c = credentials{user.Username(), password}
 	}
-	if c != (credentials{}) {
+	if c.username != "" {
 		req.SetBasicAuth(c.username, c.password)
 	}
 	return nil
