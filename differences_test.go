@@ -31,7 +31,7 @@ func TestDifferenceLostAnswerOfAConditionalWrite(t *testing.T) {
 	f := script(t, fakeAnswer{err: io.ErrUnexpectedEOF})
 	kapi := client.NewKeysAPI(newClient(t, f, "http://a", "http://b"))
 	_, err := kapi.Set(t.Context(), "/a", "2", &client.SetOptions{PrevValue: "1"})
-	if _, ok := err.(*client.ClusterError); !ok || !errors.Is(err, client.ErrOutcomeUnknown) {
+	if _, ok := bare[*client.ClusterError](err); !ok || !errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want a *ClusterError that is ErrOutcomeUnknown", err)
 	}
 
@@ -54,14 +54,14 @@ func TestDifferenceServerErrorsKeepTheirWords(t *testing.T) {
 	f := script(t, fakeAnswer{status: 500, body: `{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: request timed out","index":0}`})
 	_, err := client.NewKeysAPI(newClient(t, f)).Get(t.Context(), "/a", nil)
 	var e client.Error
-	if !errors.As(err, &e) || e.Cause != "etcdserver: request timed out" || e.StatusCode != 500 || e.Endpoint != "http://etcd/base" {
+	if !errors.As(err, &e) || e.Cause != "etcdserver: request timed out" || e.StatusCode != http.StatusInternalServerError || e.Endpoint != "http://etcd/base" {
 		t.Errorf("got %+v of %v", e, err)
 	}
 
 	f = script(t, fakeAnswer{status: 413, body: "<html>too large</html>"})
 	_, err = client.NewKeysAPI(newClient(t, f)).Set(t.Context(), "/a", "x", nil)
 	var re *client.ReplyError
-	if !errors.As(err, &re) || re.StatusCode != 413 || re.Body != "<html>too large</html>" {
+	if !errors.As(err, &re) || re.StatusCode != http.StatusRequestEntityTooLarge || re.Body != "<html>too large</html>" {
 		t.Errorf("got %+v of %v", re, err)
 	}
 }
@@ -69,8 +69,8 @@ func TestDifferenceServerErrorsKeepTheirWords(t *testing.T) {
 func TestDifferenceMembersAndAuthErrorsAreTyped(t *testing.T) {
 	f := script(t, fakeAnswer{status: 404, body: `{"message":"No such member: 12"}`})
 	err := client.NewMembersAPI(newClient(t, f)).Remove(t.Context(), "12")
-	re, ok := err.(*client.ReplyError)
-	if !ok || re.StatusCode != 404 || re.Message != "No such member: 12" || re.Endpoint != "http://etcd/base" {
+	re, ok := bare[*client.ReplyError](err)
+	if !ok || re.StatusCode != http.StatusNotFound || re.Message != "No such member: 12" || re.Endpoint != "http://etcd/base" {
 		t.Errorf("got %#v", err)
 	}
 }
@@ -109,11 +109,11 @@ func TestDifferenceTTLRoundsUp(t *testing.T) {
 func TestDifferenceBadRefreshIsNotSent(t *testing.T) {
 	kapi := client.NewKeysAPI(newClient(t, script(t)))
 	_, err := kapi.Set(t.Context(), "/a", "x", &client.SetOptions{Refresh: true, TTL: time.Second})
-	if e, ok := err.(client.Error); !ok || e.Code != client.ErrorCodeRefreshValue {
+	if e, ok := bare[client.Error](err); !ok || e.Code != client.ErrorCodeRefreshValue {
 		t.Errorf("got %v", err)
 	}
 	_, err = kapi.Set(t.Context(), "/a", "", &client.SetOptions{Refresh: true})
-	if e, ok := err.(client.Error); !ok || e.Code != client.ErrorCodeRefreshTTLRequired {
+	if e, ok := bare[client.Error](err); !ok || e.Code != client.ErrorCodeRefreshTTLRequired {
 		t.Errorf("got %v", err)
 	}
 }
@@ -155,7 +155,7 @@ func TestDifferenceAutoSyncGoesOnAfterFailures(t *testing.T) {
 		f := newFakeTransport(t, func(*http.Request) fakeAnswer { return fakeAnswer{notSent: true} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := newClient(t, f).AutoSync(ctx, 10*time.Second); err != context.DeadlineExceeded {
+		if err := newClient(t, f).AutoSync(ctx, 10*time.Second); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		// After 0, 1, 3, 7, 15 s, and every 10 s from there.
@@ -230,7 +230,7 @@ func TestDifferenceQuietPollsArePaced(t *testing.T) {
 		f := newFakeTransport(t, func(*http.Request) fakeAnswer { return fakeAnswer{header: "X-Etcd-Index: 7"} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := client.NewKeysAPI(newClient(t, f)).Watcher("/a", nil).Next(ctx); err != context.DeadlineExceeded {
+		if _, err := client.NewKeysAPI(newClient(t, f)).Watcher("/a", nil).Next(ctx); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		lines := f.lines()
@@ -248,7 +248,7 @@ func TestDifferenceErrorsSayMore(t *testing.T) {
 	f := script(t, fakeAnswer{status: 412, body: compareReply})
 	_, err := client.NewKeysAPI(newClient(t, f)).Set(t.Context(), "/a", "3", &client.SetOptions{PrevValue: "1"})
 	want := client.Error{Code: 101, Message: "Compare failed", Cause: "[1 != 2]", Index: 5, StatusCode: 412, Endpoint: "http://etcd/base"}
-	if err != want { //nolint:errorlint // that it is returned bare is what is shown
+	if !same(err, want) {
 		t.Errorf("got %#v, want %#v", err, want)
 	}
 }
@@ -292,7 +292,18 @@ func TestDifferencesAreListed(t *testing.T) {
 
 func wantInvalidInput(t *testing.T, err error, field string) {
 	t.Helper()
-	if e, ok := err.(*client.InvalidInputError); !ok || e.Field != field {
+	if e, ok := bare[*client.InvalidInputError](err); !ok || e.Field != field {
 		t.Errorf("got %v, want an *InvalidInputError about the %s", err, field)
 	}
+}
+
+// bare asks as err.(T) does: programs do, so errors come unwrapped.
+func bare[T error](err error) (T, bool) {
+	e, ok := err.(T) //nolint:errorlint // that it is not wrapped is what is asked
+	return e, ok
+}
+
+// same asks as err == target does: programs do, so errors come unwrapped.
+func same(err, target error) bool {
+	return err == target //nolint:errorlint // that it is not wrapped is what is asked
 }
