@@ -69,12 +69,14 @@ func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
 		if err == nil {
 			return c, nil
 		}
-		logs := c.Logs()
-		if try < startTries && errors.Is(err, errPortTaken) {
+		switch {
+		case ctx.Err() != nil: // The caller gave up: no word about the servers.
+			return nil, errors.Join(context.Cause(ctx), c.Close())
+		case try < startTries && errors.Is(err, errPortTaken):
 			c.abandon()
-			continue
+		default:
+			return nil, errors.Join(fmt.Errorf("%w\n%s", err, c.Logs()), c.Close())
 		}
-		return nil, errors.Join(fmt.Errorf("%w\n%s", err, logs), c.Close())
 	}
 }
 
