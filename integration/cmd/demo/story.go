@@ -139,12 +139,12 @@ func (d *demo) getElsewhere(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	took := time.Since(began).Milliseconds()
+	took := time.Since(began)
 	m := d.cluster.MemberAt(d.answered.endpoint())
 	if m == nil || m == d.killed {
 		return "", fmt.Errorf("%s answered", d.answered.endpoint())
 	}
-	return fmt.Sprintf("%s, by member %s at %s, in %d ms", shown, m.Name(), m.ClientURL(), took), nil
+	return fmt.Sprintf("%s, by member %s at %s, in %.1f ms", shown, m.Name(), m.ClientURL(), took.Seconds()*1000), nil
 }
 
 // show checks a response and puts it in words.
