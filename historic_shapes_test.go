@@ -46,11 +46,15 @@ func (historicKeys) Delete(context.Context, string, *client.DeleteOptions) (*cli
 func (historicKeys) CreateInOrder(context.Context, string, string, *client.CreateInOrderOptions) (*client.Response, error) {
 	return nil, client.ErrNoEndpoints
 }
+
 func (historicKeys) Create(_ context.Context, _, _ string) (*client.Response, error) { return nil, nil }
+
 func (historicKeys) Update(_ context.Context, _, _ string) (*client.Response, error) { return nil, nil }
+
 func (historicKeys) Watcher(string, *client.WatcherOptions) client.Watcher {
 	return historicWatcher{}
 }
+
 func (historicWatcher) Next(context.Context) (*client.Response, error)      { return nil, context.Canceled }
 func (historicMembers) List(context.Context) ([]client.Member, error)       { return nil, nil }
 func (historicMembers) Add(context.Context, string) (*client.Member, error) { return nil, nil }
@@ -106,7 +110,7 @@ func TestHistoricShapes(t *testing.T) {
 		t.Errorf("New without endpoints: %v", err)
 	}
 	_ = client.SetOptions{PrevExist: client.PrevNoExist, TTL: time.Minute, Dir: true}
-	_ = client.GetOptions{true, true, true} //nolint:govet // unkeyed literals compile only while there is no new field
+	_ = client.GetOptions{true, true, true} // unkeyed: a field more would break it
 	_ = client.WatcherOptions{AfterIndex: 7, Recursive: true}
 	_ = client.DeleteOptions{PrevValue: "a", PrevIndex: 1, Recursive: true, Dir: true}
 	_ = client.CreateInOrderOptions{TTL: time.Second}
