@@ -63,11 +63,6 @@ var apiExceptions = []apiException{
 		current:  "type Permissions struct, KV RWPermission `json:\"kv\"`",
 		reason:   "programs could not write a literal of it",
 	},
-	{
-		historic: []string{"type Watcher interface, Next(context.Context) (*Response, error)"},
-		current:  "type Watcher interface, Next(ctx context.Context) (*Response, error)",
-		reason:   "a parameter's name is for its reader, the type is the same",
-	},
 }
 
 func TestExportedAPI(t *testing.T) {

@@ -20,7 +20,7 @@ type Watcher interface {
 	// be called again and goes on where it was. An Error with
 	// ErrorCodeEventIndexCleared means that events were missed for good: read
 	// the key again and watch from that Response's Index.
-	Next(ctx context.Context) (*Response, error)
+	Next(context.Context) (*Response, error)
 }
 
 const (

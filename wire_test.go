@@ -162,7 +162,7 @@ func checkWireRequest(t *testing.T, x wireExchange, got fakeRequest) {
 	if have, want := withoutFalse(t, u.RawQuery), withoutFalse(t, wantQuery); have != want {
 		t.Errorf("query %q, want %q", have, want)
 	}
-	wantType := ""
+	var wantType string
 	switch {
 	case x.RequestBody == "":
 		if got.body != "" {
