@@ -63,3 +63,33 @@ func TestContractRedirectedRefusal(t *testing.T) {
 		t.Errorf("error %#v, want one of %s", err, want)
 	}
 }
+
+// TestContractDowngradeToAnEndpoint checks that a redirect from https to http is
+// no way for secrets and writes even where it leads to a configured endpoint.
+func TestContractDowngradeToAnEndpoint(t *testing.T) {
+	const plain = "http://two/base"
+	for _, m := range contractMethods {
+		redirected := false
+		transport := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+			if req.URL.Host == "one" {
+				redirected = true
+				return fakeAnswer{status: http.StatusTemporaryRedirect, header: "Location: http://two" + req.URL.RequestURI()}
+			}
+			return m.good
+		})
+		c := newClientOf(t, client.Config{Endpoints: []string{contractOne}, Transport: transport, Username: "root", Password: "secret"})
+		if err := c.SetEndpoints([]string{contractOne, plain}); err != nil { // the pin stays on the first
+			t.Fatal(err)
+		}
+		_, err := m.call(t.Context(), c)
+		requests := transport.seen()
+		if err != nil || !redirected || len(requests) != 2 {
+			t.Fatalf("%s: error %v, requests %q", m.name, err, transport.lines())
+		}
+		// A read has followed without credentials. A write has not: the endpoint
+		// was asked on its own account, as its configuration wants it.
+		if authorized := requests[1].header.Get("Authorization") != ""; authorized != (m.class != reads) {
+			t.Errorf("%s: %s with credentials: %v", m.name, requests[1].url, authorized)
+		}
+	}
+}
