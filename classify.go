@@ -14,6 +14,10 @@ type attempt struct {
 	err    error // nil when the reply is the answer
 }
 
+// mayBeApplied reports whether the endpoint may have carried the request out. One
+// that redirects has not.
+func (a attempt) mayBeApplied() bool { return a.sent && !isRedirection(a.status) }
+
 // verdict is what to do after an attempt.
 type verdict int
 
@@ -34,22 +38,22 @@ func classify(a attempt) verdict {
 	case a.err == nil && a.status < http.StatusInternalServerError:
 		return verdictDone
 
-	case !a.sent:
-		// No part of the request got out, or it was redirected to where it must
-		// not go: nothing can have been applied.
+	case !a.mayBeApplied():
+		// No part of the request got out, or it was sent on to where it must not
+		// go: whatever it is, it may be sent again.
 		return verdictNext
 
 	case isClientError(a.status) && !isReadError(a.err):
 		// The endpoint understood the request and refuses it. So would others.
 		return verdictDone
 
-	case a.status/100 == 3:
-		// A redirect to nowhere: whoever said it, did nothing.
-		return verdictNext
-
-	case a.class == classRead && errors.Is(a.err, ErrResponseTooLarge):
+	case a.class == classRead && isTooLarge(a.err):
 		// Others would send as much again.
 		return verdictDone
+
+	case isTooLarge(a.err):
+		// So they would of a write, which has been applied by the look of it.
+		return verdictStop
 
 	case a.class == classRead:
 		// Reset, timeout, 5xx, bad body: another endpoint may do better.
@@ -64,6 +68,8 @@ func classify(a attempt) verdict {
 		return verdictStop
 	}
 }
+
+func isRedirection(status int) bool { return status/100 == 3 }
 
 func isClientError(status int) bool {
 	return status >= http.StatusBadRequest && status < http.StatusInternalServerError

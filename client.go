@@ -229,7 +229,7 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 			return nil, failed
 		case verdictNext:
 			failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
-			failed.OutcomeUnknown = failed.OutcomeUnknown || a.sent && class != classRead
+			failed.OutcomeUnknown = failed.OutcomeUnknown || a.mayBeApplied() && class != classRead
 			c.leaderKnown.Store(false)
 		}
 	}

@@ -62,9 +62,18 @@ func (rt *route) apply(req *http.Request) error {
 	return nil
 }
 
+// asked names who got the last request; that need not be one of the client's
+// endpoints.
+func (rt *route) asked() string {
+	if rt.left {
+		return originOf(rt.current)
+	}
+	return rt.at.name
+}
+
 // isRedirect is true for any 3xx that names a place to go.
 func isRedirect(r *reply) bool {
-	return r.status/100 == 3 && r.status != http.StatusNotModified && r.header.Get("Location") != ""
+	return isRedirection(r.status) && r.status != http.StatusNotModified && r.header.Get("Location") != ""
 }
 
 // follow takes the redirect r.

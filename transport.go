@@ -92,8 +92,9 @@ type exchange struct {
 }
 
 // try sends act to ep, following redirects. sent is false only when it is known
-// that nothing was carried out: no part of the request left, or whoever got it
-// sent it elsewhere. lookup finds the endpoint that has an origin.
+// that no part of the request left. A redirect that is not followed comes with
+// both a reply, whose status tells, and an error. lookup finds the endpoint that
+// has an origin.
 func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
 	rt := &route{config: x.credentials, at: ep, lookup: lookup}
 	for via := 1; ; via++ {
@@ -102,20 +103,20 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup
 			return nil, false, ErrNoRequest
 		}
 		if err = rt.apply(req); err != nil {
-			return nil, false, err
+			return r, true, err
 		}
 		r, sent, err = x.roundTrip(ctx, req, isLongPoll(act))
 		if r != nil {
-			r.endpoint = ep.name
+			r.endpoint = rt.asked()
 		}
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
 		if err = x.checkRedirect(via); err != nil {
-			return nil, false, err
+			return r, true, err
 		}
 		if err = rt.follow(r); err != nil {
-			return nil, false, err
+			return r, true, err
 		}
 	}
 }
