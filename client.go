@@ -66,6 +66,17 @@ type Config struct {
 	// is ErrResponseTooLarge. Zero means 512 MiB.
 	MaxResponseBytes int64
 
+	// StallInterval is how long the client waits for a reply before it asks the
+	// endpoint, by GET /health on a connection of its own, whether it is still
+	// there. If it does not answer that either, the attempt is given up as a
+	// failure of that endpoint (ErrStalled); if it does, it is merely slow, and
+	// is waited for and asked again. A reply whose body stops coming for as long
+	// is given up too. While replies come in time nothing is sent. The time is
+	// shortened to a fifth of what the context's deadline leaves, and doubled
+	// for watches that are quiet. Zero means 2 seconds; a negative time switches
+	// it off, so that a stopped endpoint holds a call until its context ends.
+	StallInterval time.Duration
+
 	// StrictWrites is for those to whom "applied twice with the same result" is
 	// still twice (a watcher sees two events): unconditional writes, which are
 	// otherwise sent to the next endpoint when the outcome at one is unknown,
@@ -142,6 +153,14 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
+	c.prober.transport = c.exchange.transport
+	c.allFailed = make(signal, 1)
+	if cfg.StallInterval >= 0 {
+		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell}
+		if cfg.StallInterval == 0 {
+			c.exchange.stalls.interval = defaultStallInterval
+		}
+	}
 	if c.exchange.checkRedirect == nil {
 		c.exchange.checkRedirect = DefaultCheckRedirect
 	}
@@ -161,7 +180,10 @@ type httpClusterClient struct {
 	strictWrites bool
 	preferLeader bool
 	pool         endpointPool
+	prober       prober
 
+	allFailed   signal // a call has failed on all endpoints
+	term        atomic.Uint64
 	leaderKnown atomic.Bool // false: look the leader up before the next request
 	leaderMu    sync.Mutex  // held by the call that does; guards the field below
 	nextLookup  time.Time   // not before
@@ -192,48 +214,64 @@ func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Respo
 // none is left.
 func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, error) {
 	view := c.pool.view()
+	c.recheckSuspects(view) //nolint:contextcheck // what it starts outlives the call
 	class := classOf(act, view.at(0).base)
 	failed := &ClusterError{}
-	for i := range view.order {
+	var tried tries
+	for i, ok := view.choose(nil, c.isSuspect); ok; i, ok = view.choose(tried, c.isSuspect) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		tried = view.mark(tried, i)
 		ep := view.at(i)
-		a := attempt{class: class, strict: c.strictWrites}
-		var r *reply
-		var broken error // what kept the reply from being read
-		r, a.sent, broken = c.exchange.try(ctx, ep, act, view.lookup)
-		if broken != nil && ctx.Err() != nil {
-			// The caller's context explains the failure, not the socket.
+		r, a, unread := c.ask(ctx, ep, act, class, view)
+		if a.err == ErrNoRequest { //nolint:errorlint // made by try itself
+			return nil, ErrNoRequest
+		}
+		if unread && ctx.Err() != nil {
+			// The caller's context explains the failure, not the socket. An
+			// endpoint that owed an answer will not be the next one's first.
+			if !isLongPoll(act) {
+				c.suspect(ep)
+				c.pool.pin(view, i+1)
+			}
 			return nil, ctx.Err()
 		}
-		if a.err = broken; broken == nil {
-			a.err = judge(act, r)
-		}
-		if r != nil {
-			a.status = r.status
-			a.err = withReply(a.err, r)
-		}
-		switch classify(a) {
-		case verdictDone:
+		v := classify(a)
+		if v == verdictDone {
+			ep.suspicion.clear()
 			c.pool.pin(view, i)
-			if broken != nil {
+			c.noteTerm(r)
+			if unread {
 				return nil, a.err
 			}
 			return r, nil
-		case verdictStop:
-			failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
-			failed.OutcomeUnknown = true
-			c.leaderKnown.Store(false)
+		}
+		c.suspect(ep)
+		failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
+		failed.OutcomeUnknown = failed.OutcomeUnknown || a.mayBeApplied() && class != classRead
+		if v == verdictStop {
 			c.pool.pin(view, i+1)
 			return nil, failed
-		case verdictNext:
-			failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
-			failed.OutcomeUnknown = failed.OutcomeUnknown || a.mayBeApplied() && class != classRead
-			c.leaderKnown.Store(false)
 		}
 	}
+	c.allFailed.tell()
 	return nil, failed
+}
+
+// ask makes one attempt. unread is true when no whole reply came of it.
+func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, view *endpointView) (r *reply, a attempt, unread bool) {
+	a = attempt{class: class, strict: c.strictWrites}
+	r, a.sent, a.err = c.exchange.try(ctx, ep, act, class, view.lookup)
+	unread = a.err != nil
+	if !unread {
+		a.err = judge(act, r)
+	}
+	if r != nil {
+		a.status = r.status
+		a.err = withReply(a.err, r)
+	}
+	return r, a, unread
 }
 
 // judge asks the action whether r is an answer. An action of another package

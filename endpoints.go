@@ -16,6 +16,8 @@ type endpoint struct {
 	base url.URL       // scheme, host and base path; no credentials
 	user *url.Userinfo // credentials that were in its URL; nil: Config's
 	name string        // what people see: the URL as given, without credentials
+
+	suspicion *suspicion // shared with the endpoint's successors in later lists
 }
 
 // origin identifies the server behind the endpoint, whatever its spelling.
@@ -45,7 +47,7 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, user: u.User}
+	e := &endpoint{base: *u, user: u.User, suspicion: &suspicion{}}
 	e.base.User = nil
 	e.name = e.base.String()
 	return e, nil
@@ -161,6 +163,34 @@ func (v *endpointView) at(i int) *endpoint {
 	return v.order[(v.pinned+i)%len(v.order)]
 }
 
+// tries are the endpoints, by their place in the order, that a call has tried.
+type tries []bool
+
+// choose gives the place of the next endpoint to try: the pinned one, then round
+// robin; suspects after all others. It is false when all have been tried.
+func (v *endpointView) choose(tried tries, isSuspect func(*endpoint) bool) (int, bool) {
+	fallback := -1
+	for i := range v.order {
+		switch {
+		case tried != nil && tried[i]:
+		case !isSuspect(v.at(i)):
+			return i, true
+		case fallback < 0:
+			fallback = i
+		}
+	}
+	return fallback, fallback >= 0
+}
+
+// mark notes that the i-th endpoint has been tried.
+func (v *endpointView) mark(tried tries, i int) tries {
+	if tried == nil {
+		tried = make(tries, len(v.order))
+	}
+	tried[i] = true
+	return tried
+}
+
 // lookup gives the endpoint that has the origin, or nil.
 func (v *endpointView) lookup(origin string) *endpoint {
 	if i := v.find(origin); i >= 0 {
@@ -194,6 +224,11 @@ func (p *endpointPool) replace(list *endpointList) {
 	next := &endpointView{endpointList: list}
 	if old := p.view(); old != nil {
 		next.pinned = max(0, next.find(old.at(0).origin()))
+		for _, ep := range list.given {
+			if known := old.lookup(ep.origin()); known != nil {
+				ep.suspicion = known.suspicion
+			}
+		}
 	}
 	p.current.Store(next)
 }
@@ -202,6 +237,7 @@ func (p *endpointPool) replace(list *endpointList) {
 // the pool has moved on since: a late success must not pin an endpoint of a list
 // that is gone, nor undo what a later call found out.
 func (p *endpointPool) pin(from *endpointView, i int) {
+	i %= len(from.order)
 	if i == 0 {
 		return
 	}

@@ -62,13 +62,13 @@ func (rt *route) apply(req *http.Request) error {
 	return nil
 }
 
-// asked names who got the last request; that need not be one of the client's
-// endpoints.
-func (rt *route) asked() string {
-	if rt.left {
-		return originOf(rt.current)
+// target is the endpoint that the last request went to, for telling whether it
+// is alive; it need not be one of the client's.
+func (rt *route) target() *endpoint {
+	if !rt.left {
+		return rt.at
 	}
-	return rt.at.name
+	return &endpoint{base: url.URL{Scheme: rt.current.Scheme, Host: rt.current.Host}, name: originOf(rt.current)}
 }
 
 // isRedirect is true for any 3xx that names a place to go.

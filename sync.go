@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 )
 
@@ -11,6 +13,9 @@ const (
 	defaultAutoSyncInterval = 10 * time.Second
 	// firstSyncPause is how long AutoSync waits after a Sync that failed.
 	firstSyncPause = time.Second
+	// syncPatience is how long an advertised endpoint has to show that it can be
+	// reached.
+	syncPatience = 2 * time.Second
 	// leaderLookupPause keeps a cluster without a leader from being asked for it
 	// before each request.
 	leaderLookupPause = time.Second
@@ -53,7 +58,10 @@ func (c *httpClusterClient) Sync(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		advertised := c.usableEndpoints(members, configured)
+		advertised := c.reachable(ctx, c.usableEndpoints(members, configured))
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if len(advertised) == 0 {
 			return ErrNoEndpoints
 		}
@@ -116,6 +124,27 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 	return usable
 }
 
+// reachable leaves out the endpoints that don't answer a GET /health: many
+// clusters advertise addresses that are good only among themselves.
+func (c *httpClusterClient) reachable(ctx context.Context, endpoints []*endpoint) []*endpoint {
+	answers := make([]bool, len(endpoints))
+	var all sync.WaitGroup
+	for i, ep := range endpoints {
+		all.Go(func() {
+			p := c.prober.ask(ctx, ep, syncPatience)
+			answers[i] = p == pulseGood || p == pulseNoQuorum
+		})
+	}
+	all.Wait()
+	var reached []*endpoint
+	for i, ep := range endpoints {
+		if answers[i] {
+			reached = append(reached, ep)
+		}
+	}
+	return reached
+}
+
 // isUnspecified is true for 0.0.0.0 and ::, which members advertise that were
 // told only where to listen.
 func isUnspecified(ep *endpoint) bool {
@@ -133,17 +162,17 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 	}
 	pause := firstSyncPause
 	for {
-		wait := interval
-		if err := c.syncOnce(ctx); err != nil {
-			wait = min(pause, interval)
-			pause *= 2
-		} else {
+		if c.syncOnce(ctx) == nil {
 			pause = firstSyncPause
+			if err := c.sleepOrFailure(ctx, interval); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(ctx, min(pause, interval)); err != nil {
 			return err
 		}
-		pause = min(pause, interval)
+		pause = min(2*pause, interval)
 	}
 }
 
@@ -152,6 +181,25 @@ func (c *httpClusterClient) syncOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
 	return c.Sync(ctx)
+}
+
+// sleepOrFailure waits for d, or for less when a call fails on all endpoints: it
+// may be that the members have moved. It waits for a second in any case, so that
+// failing calls don't make it spin.
+func (c *httpClusterClient) sleepOrFailure(ctx context.Context, d time.Duration) error {
+	c.allFailed.forget() // whatever was before this Sync
+	least := min(d, firstSyncPause)
+	if err := sleep(ctx, least); err != nil {
+		return err
+	}
+	timer := time.NewTimer(d - least)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-c.allFailed:
+	}
+	return ctx.Err()
 }
 
 // sleep waits for d, or until ctx ends and then gives its error.
@@ -163,6 +211,21 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-timer.C:
 		return ctx.Err()
+	}
+}
+
+// noteTerm makes the leader be looked up again when a reply tells of a new term:
+// there has been an election.
+func (c *httpClusterClient) noteTerm(r *reply) {
+	if !c.preferLeader || r == nil {
+		return
+	}
+	term, err := strconv.ParseUint(r.header.Get("X-Raft-Term"), 10, 64)
+	if err != nil {
+		return // most replies that are no successes don't tell
+	}
+	if known := c.term.Load(); term > known && c.term.CompareAndSwap(known, term) && known > 0 {
+		c.leaderKnown.Store(false)
 	}
 }
 

@@ -89,13 +89,14 @@ type exchange struct {
 	headerTimeout time.Duration
 	maxBytes      int64
 	credentials   credentials
+	stalls        stallGuards
 }
 
 // try sends act to ep, following redirects. sent is false only when it is known
 // that no part of the request left. A redirect that is not followed comes with
 // both a reply, whose status tells, and an error. lookup finds the endpoint that
 // has an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
+func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
 	rt := &route{config: x.credentials, at: ep, lookup: lookup}
 	for via := 1; ; via++ {
 		req := act.HTTPRequest(ep.base)
@@ -105,9 +106,10 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup
 		if err = rt.apply(req); err != nil {
 			return r, true, err
 		}
-		r, sent, err = x.roundTrip(ctx, req, isLongPoll(act))
+		target := rt.target()
+		r, sent, err = x.roundTrip(ctx, req, target, class, isLongPoll(act))
 		if r != nil {
-			r.endpoint = rt.asked()
+			r.endpoint = target.name
 		}
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
@@ -123,12 +125,13 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, lookup
 
 // roundTrip is one HTTP request and the reading of its reply. A reply whose body
 // broke off comes with both a reply and an error.
-func (x *exchange) roundTrip(ctx context.Context, req *http.Request, longPoll bool) (*reply, bool, error) {
-	// One context for the attempt, ended when the body is in. It is ended by
-	// the timer with a cause of its own, so that the reason is told and not
-	// guessed.
-	ctx, cancel := context.WithCancelCause(ctx)
+func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, class retryClass, longPoll bool) (*reply, bool, error) {
+	// One context for the attempt, ended when the body is in. Timers end it
+	// with a cause of their own, so that the reason is told and not guessed.
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	guard := x.stalls.watch(ctx, cancel, ep, class == classRead)
+	defer guard.end()
 	var trace sendTrace
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	printCurlCommand(req)
@@ -138,21 +141,37 @@ func (x *exchange) roundTrip(ctx context.Context, req *http.Request, longPoll bo
 		timer = time.AfterFunc(x.headerTimeout, func() { cancel(ErrHeaderTimeout) })
 	}
 	resp, err := x.transport.RoundTrip(req)
-	if timer != nil && !timer.Stop() && context.Cause(ctx) == ErrHeaderTimeout { //nolint:errorlint // identity is what is asked
-		if resp != nil {
-			closeQuietly(resp.Body)
-		}
-		return nil, trace.sent(nil), ErrHeaderTimeout
+	if timer != nil {
+		timer.Stop()
+	}
+	if err == nil && resp == nil {
+		err = errors.New("client: the transport returned neither reply nor error")
 	}
 	if err != nil {
-		return nil, trace.sent(err), err
+		return nil, trace.sent(err), whyEnded(ctx, err)
 	}
-	if resp == nil {
-		return nil, true, errors.New("client: the transport returned neither reply nor error")
+	if longPoll && isSuccess(resp.StatusCode) {
+		guard.enter(awaitsEvent)
+	} else {
+		guard.enter(awaitsBody)
+	}
+	if guard != nil && resp.Body != nil {
+		resp.Body = &guardedBody{resp.Body, guard}
 	}
 	r := &reply{status: resp.StatusCode, header: resp.Header, http: resp}
-	r.body, err = readBody(resp, x.maxBytes)
+	if r.body, err = readBody(resp, x.maxBytes); isReadError(err) {
+		err = &bodyReadError{whyEnded(ctx, err)}
+	}
 	return r, true, err
+}
+
+// whyEnded gives the reason for which the client itself ended an attempt, or err
+// where it did not.
+func whyEnded(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !isContextError(cause) {
+		return cause
+	}
+	return err
 }
 
 // readBody reads and closes resp's body. It never returns more than the bound:

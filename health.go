@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// How the cluster client keeps track of which endpoints are alive.
+
+// isSuspect reports whether ep is to be asked after the others.
+func (c *httpClusterClient) isSuspect(ep *endpoint) bool {
+	return ep.suspicion.held(time.Now(), c.probes())
+}
+
+// probes reports whether endpoints are asked for their pulse.
+func (c *httpClusterClient) probes() bool { return c.exchange.stalls.interval > 0 }
+
+// suspect notes that ep failed.
+func (c *httpClusterClient) suspect(ep *endpoint) {
+	ep.suspicion.raise(time.Now())
+	c.leaderKnown.Store(false)
+}
+
+// recheckSuspects asks those suspects for their pulse that are due, so that no
+// call has to find out at its own cost that one is back. It does not wait; what
+// it starts ends within the stall interval.
+func (c *httpClusterClient) recheckSuspects(view *endpointView) {
+	if !c.probes() {
+		return
+	}
+	now := time.Now()
+	for _, ep := range view.order {
+		if ep.suspicion.due(now) {
+			go c.recheck(ep)
+		}
+	}
+}
+
+func (c *httpClusterClient) recheck(ep *endpoint) {
+	patience := c.exchange.stalls.interval
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if c.prober.ask(ctx, ep, patience) == pulseGood {
+		ep.suspicion.clear()
+	}
+}
+
+// anotherIsWell reports whether an endpoint other than ep is alive and has a
+// quorum.
+func (c *httpClusterClient) anotherIsWell(ctx context.Context, ep *endpoint, patience time.Duration) bool {
+	for _, other := range c.pool.view().order {
+		if other.origin() != ep.origin() && c.prober.ask(ctx, other, patience) == pulseGood {
+			return true
+		}
+	}
+	return false
+}
+
+// signal wakes one waiter, now or when there is one.
+type signal chan struct{}
+
+// forget takes back what nobody has waited for.
+func (s signal) forget() {
+	select {
+	case <-s:
+	default:
+	}
+}
+
+func (s signal) tell() {
+	select {
+	case s <- struct{}{}:
+	default: // told already
+	}
+}

@@ -1,0 +1,60 @@
+package client
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	firstSuspectPause = time.Second
+	lastSuspectPause  = time.Minute
+)
+
+// suspicion is what is held against an endpoint that failed. A suspect is asked
+// after all others, never left out, and cleared by the first answer. It is shared
+// by all views of the pool, and safe for concurrent use.
+type suspicion struct {
+	mu      sync.Mutex // guards the fields below
+	pause   time.Duration
+	recheck time.Time // when to look again; zero while there is no suspicion
+}
+
+// raise puts the endpoint to the back of the order. Each failure after a pause
+// has passed doubles the next; those within one pause count once, however many
+// requests failed together.
+func (s *suspicion) raise(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.recheck) {
+		return
+	}
+	s.pause = min(max(2*s.pause, firstSuspectPause), lastSuspectPause)
+	s.recheck = now.Add(s.pause)
+}
+
+// clear forgets everything.
+func (s *suspicion) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pause, s.recheck = 0, time.Time{}
+}
+
+// held reports whether the endpoint is a suspect. Where nobody probes suspects,
+// suspicion lapses with its pause.
+func (s *suspicion) held(now time.Time, probed bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.recheck.IsZero() && (probed || now.Before(s.recheck))
+}
+
+// due reports, to one caller for each pause, that it is time to look again.
+func (s *suspicion) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recheck.IsZero() || now.Before(s.recheck) {
+		return false
+	}
+	s.pause = min(2*s.pause, lastSuspectPause)
+	s.recheck = now.Add(s.pause)
+	return true
+}
