@@ -98,6 +98,15 @@ var (
 	// http, or to something that is not HTTP.
 	ErrRedirectRefused = errors.New("client: redirect refused")
 
+	// ErrStalled is how an attempt fails whose endpoint has stopped answering:
+	// no reply within Config.StallInterval and no answer to a GET /health
+	// either, or a reply whose body stopped coming for as long.
+	ErrStalled = errors.New("client: the endpoint has stopped answering")
+
+	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
+	// from its cluster, as its /health says, when another member is not.
+	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")
+
 	errNilContext = &InvalidInputError{Field: "context", Reason: "it is nil"}
 )
 

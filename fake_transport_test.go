@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coreos/etcd/client"
 )
@@ -35,11 +36,12 @@ type fakeRequest struct {
 
 // fakeAnswer is what becomes of one request. The zero value is an empty 200.
 type fakeAnswer struct {
-	notSent bool   // the dial fails: err is wrapped as net would
-	err     error  // instead of a reply
-	silent  bool   // no header until the request's context ends
-	status  int    // 0: 200
-	header  string // "Name: value" lines
+	notSent bool          // the dial fails: err is wrapped as net would
+	err     error         // instead of a reply
+	silent  bool          // no header until the request's context ends
+	after   time.Duration // the header comes so much later, unless the context ends
+	status  int           // 0: 200
+	header  string        // "Name: value" lines
 	body    string
 	breaks  error // ends the body in place of EOF
 	stalls  bool  // the body does not end until the request's context does
@@ -128,6 +130,13 @@ func (f *fakeTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a.silent {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
+	}
+	if a.after > 0 {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(a.after):
+		}
 	}
 	if a.err != nil {
 		return nil, a.err

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -69,7 +68,7 @@ func (p *prober) join(ep *endpoint, patience time.Duration) *probe {
 			p.running = map[string]*probe{}
 		}
 		p.running[ep.name] = running
-		go p.run(ctx, ep, running) // ends with its context: by time, or when all have left
+		go p.run(ctx, ep, patience, running) // ends with its context: by time, or when all have left
 	}
 	running.waiters++
 	return running
@@ -88,8 +87,8 @@ func (p *prober) leave(ep *endpoint, running *probe) {
 	}
 }
 
-func (p *prober) run(ctx context.Context, ep *endpoint, running *probe) {
-	running.found = p.takePulse(ctx, ep)
+func (p *prober) run(ctx context.Context, ep *endpoint, patience time.Duration, running *probe) {
+	running.found = p.takePulse(ctx, ep, patience)
 	close(running.done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,9 +97,32 @@ func (p *prober) run(ctx context.Context, ep *endpoint, running *probe) {
 	}
 }
 
-// takePulse makes the request.
-func (p *prober) takePulse(ctx context.Context, ep *endpoint) pulse {
-	act := &action{method: http.MethodGet, path: "/health"}
+// takePulse asks for /health and, since that makes a member look for a quorum,
+// which can take a second, for /version as well when half of the time is over.
+func (p *prober) takePulse(ctx context.Context, ep *endpoint, patience time.Duration) pulse {
+	health, version := make(chan pulse, 1), make(chan pulse, 1)
+	go func() { health <- p.get(ctx, ep, "/health") }()
+	half := time.NewTimer(patience / 2)
+	defer half.Stop()
+	select {
+	case found := <-health:
+		return found
+	case <-half.C:
+	}
+	go func() { version <- p.get(ctx, ep, "/version") }()
+	found := <-health
+	if found != pulseNone {
+		return found
+	}
+	if <-version == pulseNone {
+		return pulseNone
+	}
+	return pulseNoQuorum // it is there, and can't tell how it is
+}
+
+// get makes one request. It ends with ctx.
+func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
+	act := &action{method: http.MethodGet, path: path}
 	req := act.HTTPRequest(ep.base) //nolint:contextcheck // attached below
 	if req == nil {
 		return pulseNone
@@ -147,15 +169,3 @@ func pulseOf(status int, body string) pulse {
 	}
 	return pulseGood
 }
-
-// How an attempt fails that was given up because of what a probe found.
-var (
-	// ErrStalled is how an attempt fails whose endpoint has stopped answering:
-	// no reply within Config.StallInterval and no answer to a GET /health
-	// either, or a reply whose body stopped coming for as long.
-	ErrStalled = errors.New("client: the endpoint has stopped answering")
-
-	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
-	// from its cluster, as its /health says, when another member is not.
-	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")
-)

@@ -46,11 +46,12 @@ type stallGuard struct {
 	ctx      context.Context // the attempt's
 	giveUp   context.CancelCauseFunc
 	endpoint *endpoint
-	reads    bool // the request changes nothing
-	interval time.Duration
+	reads    bool          // the request changes nothing
+	patience time.Duration // the interval, shortened where the deadline is near
 
 	mu    sync.Mutex // guards the fields below
 	phase phase
+	since time.Time // when something last came
 	timer *time.Timer
 }
 
@@ -60,66 +61,84 @@ func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc
 	if sg.interval <= 0 {
 		return nil
 	}
-	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, reads: reads, interval: sg.interval}
+	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, reads: reads, patience: sg.interval, since: time.Now()}
 	if deadline, ok := ctx.Deadline(); ok {
-		g.interval = min(g.interval, max(time.Until(deadline)/stallShare, leastStallInterval))
+		g.patience = min(g.patience, max(deadline.Sub(g.since)/stallShare, leastStallInterval))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(g.interval, g.look)
+	g.timer = time.AfterFunc(g.patience, g.look)
 	return g
 }
 
-// enter says what the attempt waits for from now on.
+// enter says what the attempt waits for from now on, and that something came.
+// The timer is left alone: when it fires it looks at how long that is ago.
 func (g *stallGuard) enter(p phase) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.phase = p
-	switch p {
-	case awaitsNothing:
+	g.phase, g.since = p, time.Now()
+	if p == awaitsNothing {
 		g.timer.Stop()
-	case awaitsEvent:
-		g.timer.Reset(quietPollFactor * g.guards.interval)
-	case awaitsBody:
-		// Not shortened by the deadline: that the reply has begun speaks for
-		// the endpoint.
-		g.timer.Reset(g.guards.interval)
-	case awaitsHeader:
-		g.timer.Reset(g.interval)
 	}
 }
 
 // end ends the guard.
 func (g *stallGuard) end() { g.enter(awaitsNothing) }
 
-// look runs when the attempt has waited for long.
-func (g *stallGuard) look() {
-	g.mu.Lock()
-	waitsFor := g.phase
-	g.mu.Unlock()
-	switch waitsFor {
-	case awaitsNothing:
-		return
+// tolerance is how long nothing may come in a phase.
+func (g *stallGuard) tolerance(p phase) time.Duration {
+	switch p {
+	case awaitsEvent:
+		return quietPollFactor * g.guards.interval
 	case awaitsBody:
-		g.abandon(waitsFor, ErrStalled)
-		return
-	case awaitsHeader, awaitsEvent:
+		// Not shortened by the deadline: that the reply has begun speaks for
+		// the endpoint.
+		return g.guards.interval
+	default:
+		return g.patience
 	}
-	switch g.guards.prober.ask(g.ctx, g.endpoint, g.interval) {
-	case pulseNone:
-		g.abandon(waitsFor, ErrStalled)
+}
+
+// look runs when nothing may have come for too long.
+func (g *stallGuard) look() {
+	waitsFor, silent := g.silence()
+	if waitsFor == awaitsNothing {
 		return
+	}
+	if silent < g.tolerance(waitsFor) {
+		g.lookAgain(waitsFor, g.tolerance(waitsFor)-silent)
+		return
+	}
+	if reason := g.verdict(waitsFor); reason != nil {
+		g.abandon(waitsFor, reason)
+	}
+	g.lookAgain(waitsFor, g.tolerance(waitsFor))
+}
+
+// verdict gives the reason to give the attempt up, or nil to wait on.
+func (g *stallGuard) verdict(waitsFor phase) error {
+	if waitsFor == awaitsBody {
+		return ErrStalled
+	}
+	switch g.guards.prober.ask(g.ctx, g.endpoint, g.patience) {
+	case pulseNone:
+		return ErrStalled
 	case pulseNoQuorum:
-		if g.reads && g.guards.anotherIsWell(g.ctx, g.endpoint, g.interval) {
-			g.abandon(waitsFor, ErrNoQuorum)
-			return
+		if g.reads && g.guards.anotherIsWell(g.ctx, g.endpoint, g.patience) {
+			return ErrNoQuorum
 		}
 	case pulseGood, pulseUnasked:
 	}
-	g.lookAgain(waitsFor)
+	return nil
+}
+
+func (g *stallGuard) silence() (phase, time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.phase, time.Since(g.since)
 }
 
 // abandon gives the attempt up, unless what it waited for has come meanwhile.
@@ -131,17 +150,16 @@ func (g *stallGuard) abandon(waitedFor phase, reason error) {
 	}
 }
 
-// lookAgain arms the timer for the next look, unless the attempt has gone on.
-func (g *stallGuard) lookAgain(waitedFor phase) {
+// lookAgain arms the timer for the next look, unless the attempt is over.
+func (g *stallGuard) lookAgain(waitedFor phase, after time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.phase != waitedFor {
-		return
-	}
-	if waitedFor == awaitsEvent {
-		g.timer.Reset(quietPollFactor * g.guards.interval)
-	} else {
-		g.timer.Reset(g.interval)
+	switch g.phase {
+	case awaitsNothing:
+	case waitedFor:
+		g.timer.Reset(after)
+	default: // it has gone on while the endpoint was asked
+		g.timer.Reset(g.tolerance(g.phase))
 	}
 }
 
@@ -154,7 +172,7 @@ type guardedBody struct {
 // Read implements io.Reader.
 func (b *guardedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if n > 0 && err == nil {
+	if n > 0 {
 		b.guard.enter(awaitsBody)
 	}
 	return n, err

@@ -1,0 +1,372 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/etcd/client"
+)
+
+const healthy = `{"health":"true"}`
+
+// stage is a cluster of fakes by host: each has a way to answer, and one for its
+// pulse.
+type stage struct {
+	*fakeTransport
+	mu    sync.Mutex // guards the fields below
+	first string     // the host that got the first request that was no probe
+}
+
+// isProbe reports whether a request only asks for a pulse.
+func isProbe(url string) bool {
+	return strings.HasSuffix(url, "/health") || strings.HasSuffix(url, "/version")
+}
+
+// newStage makes the host that is asked first answer with victim, the others with
+// well; pulse answers the probes of the victim, those of the others are healthy.
+func newStage(t *testing.T, victim, pulse, well fakeAnswer) *stage {
+	t.Helper()
+	s := &stage{}
+	s.fakeTransport = newFakeTransport(t, func(req *http.Request) fakeAnswer {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		probe := isProbe(req.URL.Path)
+		if s.first == "" && !probe {
+			s.first = req.URL.Host
+		}
+		switch {
+		case s.first == req.URL.Host && probe:
+			return pulse
+		case s.first == req.URL.Host:
+			return victim
+		case probe:
+			return fakeAnswer{body: healthy}
+		default:
+			return well
+		}
+	})
+	return s
+}
+
+// recover makes the victim answer like the others from now on.
+func (s *stage) recover() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.first = "nobody"
+}
+
+func (s *stage) probes() int {
+	n := 0
+	for _, r := range s.seen() {
+		if isProbe(r.url) {
+			n++
+		}
+	}
+	return n
+}
+
+// hosts gives who was asked, probes left out.
+func (s *stage) hosts() []string {
+	var hosts []string
+	for _, r := range s.seen() {
+		if !isProbe(r.url) {
+			host, _, _ := strings.Cut(strings.TrimPrefix(r.url, "http://"), "/")
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+func (s *stage) keys(t *testing.T, hosts ...string) client.KeysAPI {
+	t.Helper()
+	for i, host := range hosts {
+		hosts[i] = "http://" + host
+	}
+	return client.NewKeysAPI(newClient(t, s, hosts...))
+}
+
+// within runs f in a bubble, with a context that ends after timeout, and checks
+// how long it took.
+func within(t *testing.T, timeout, want time.Duration, f func(t *testing.T, ctx context.Context)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		start := time.Now()
+		f(t, ctx)
+		if took := time.Since(start); took != want {
+			t.Errorf("took %s, want %s", took, want)
+		}
+	})
+}
+
+var stopped = fakeAnswer{silent: true}
+
+func TestStoppedEndpointIsLeft(t *testing.T) {
+	// A fifth of 5 s to become suspicious, as much for the probe.
+	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t, "a", "b", "c")
+		if _, err := kapi.Set(ctx, "/a", "1", nil); err != nil {
+			t.Fatal(err)
+		}
+		// The next calls lose no time, and don't even ask.
+		for range 10 {
+			if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hosts := s.hosts()
+		if slices.Contains(hosts[1:], hosts[0]) {
+			t.Errorf("asked %v", hosts)
+		}
+	})
+	// Without a deadline: the stall interval, twice.
+	within(t, time.Hour, 4*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		if _, err := s.keys(t, "a", "b").Get(ctx, "/a", nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
+	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		_, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil)
+		if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.Is(err, client.ErrStalled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestSlowEndpointIsWaitedFor(t *testing.T) {
+	within(t, time.Minute, 9*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, fakeAnswer{after: 9 * time.Second, body: setReply}, fakeAnswer{body: healthy}, fakeAnswer{})
+		if _, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.probes(); n != 4 {
+			t.Errorf("%d probes, want one every 2 s", n)
+		}
+	})
+}
+
+func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
+	within(t, time.Hour, 100*1900*time.Millisecond, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, fakeAnswer{after: 1900 * time.Millisecond, body: setReply}, stopped, fakeAnswer{})
+		kapi := s.keys(t, "a", "b")
+		for range 100 {
+			if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := s.probes(); n != 0 {
+			t.Errorf("%d probes", n)
+		}
+	})
+}
+
+func TestOneProbeForAllWhoWait(t *testing.T) {
+	within(t, time.Hour, 4*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t, "a", "b")
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() {
+				if _, err := kapi.Set(ctx, "/a", "1", nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		// One for /health, and one for /version when that is late.
+		if n := s.probes(); n != 2 {
+			t.Errorf("%d probes", n)
+		}
+	})
+}
+
+func TestStallGuardCanBeSwitchedOff(t *testing.T) {
+	within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: -1})
+		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if n := s.probes(); n != 0 {
+			t.Errorf("%d probes", n)
+		}
+	})
+}
+
+func TestStallIntervalCanBeSet(t *testing.T) {
+	within(t, time.Hour, 20*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: 10 * time.Second})
+		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBodyThatStopsIsLeft(t *testing.T) {
+	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		if _, err := s.keys(t, "a", "b").Get(ctx, "/a", nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
+		_, err := s.keys(t, "a").Get(ctx, "/a", nil)
+		if !errors.Is(err, client.ErrStalled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestQuietWatchLeavesAStoppedMember(t *testing.T) {
+	// 4 s of quiet are nothing unusual; then the probe has its 2 s.
+	within(t, time.Minute, 6*time.Second, func(t *testing.T, ctx context.Context) {
+		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
+		s := newStage(t, quiet, stopped, fakeAnswer{body: setReply})
+		if _, err := s.keys(t, "a", "b").Watcher("/a", nil).Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestQuietWatchStaysOnALivingMember(t *testing.T) {
+	within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
+		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
+		s := newStage(t, quiet, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		if _, err := s.keys(t, "a", "b").Watcher("/a", nil).Next(ctx); !same(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if n := s.probes(); n > 15 {
+			t.Errorf("%d probes in a minute", n)
+		}
+	})
+}
+
+func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
+	quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
+	for name, sick := range map[string]fakeAnswer{
+		"503":    {status: http.StatusServiceUnavailable, body: `{"health":"false"}`},
+		"bool":   {body: `{"health":false}`},
+		"string": {body: `{"health": "false"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, time.Minute, 4*time.Second, func(t *testing.T, ctx context.Context) {
+				s := newStage(t, quiet, sick, fakeAnswer{body: setReply})
+				if _, err := s.keys(t, "a", "b", "c").Watcher("/a", nil).Next(ctx); err != nil {
+					t.Fatal(err)
+				}
+			})
+			// With nowhere to go it stays.
+			within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
+				s := newStage(t, quiet, sick, fakeAnswer{})
+				if _, err := s.keys(t, "a").Watcher("/a", nil).Next(ctx); !same(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+				if hosts := s.hosts(); len(hosts) != 1 {
+					t.Errorf("asked %v", hosts)
+				}
+			})
+		})
+	}
+}
+
+func TestWriteStaysOnAMemberWithoutQuorum(t *testing.T) {
+	within(t, time.Minute, 7*time.Second, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, fakeAnswer{after: 7 * time.Second, body: setReply}, fakeAnswer{status: http.StatusServiceUnavailable}, fakeAnswer{})
+		if _, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestContextThatEndsMovesThePin(t *testing.T) {
+	within(t, time.Minute, 50*time.Millisecond, func(t *testing.T, ctx context.Context) {
+		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t, "a", "b")
+		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		if _, err := kapi.Get(short, "/a", nil); !same(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, fakeAnswer{notSent: true}, fakeAnswer{notSent: true}, fakeAnswer{body: setReply})
+		kapi := s.keys(t, "a", "b")
+		get := func() {
+			t.Helper()
+			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		get()
+		// The pause grows: looked at after 1 s, 2 s more, 4 s more, …
+		for range 60 {
+			time.Sleep(time.Second)
+			get()
+		}
+		if n := s.probes(); n != 5 {
+			t.Errorf("%d probes of the suspect in a minute, want 5", n)
+		}
+		// No call but the first has paid for it.
+		if n := len(s.hosts()); n != 62 {
+			t.Errorf("%d requests for 61 calls", n)
+		}
+
+		s.recover()
+		time.Sleep(time.Minute)
+		get()
+		before := s.probes()
+		for range 60 {
+			time.Sleep(time.Second)
+			get()
+		}
+		if n := s.probes() - before; n != 0 {
+			t.Errorf("%d probes of what is well again", n)
+		}
+	})
+}
+
+func TestSuspectsAreTriedWhenAllElseFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		f := newFakeTransport(t, func(*http.Request) fakeAnswer {
+			if down {
+				return fakeAnswer{notSent: true}
+			}
+			return fakeAnswer{body: setReply}
+		})
+		kapi := client.NewKeysAPI(newClient(t, f, "http://a", "http://b", "http://c"))
+		for range 3 {
+			_, err := kapi.Get(t.Context(), "/a", nil)
+			if ce, ok := bare[*client.ClusterError](err); !ok || len(ce.Errors) != 3 {
+				t.Fatalf("got %v, want the failures of all three", err)
+			}
+		}
+		down = false
+		if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
