@@ -48,14 +48,14 @@ type fakeAnswer struct {
 	endless bool  // the body begins anew, for ever
 }
 
-func newFakeTransport(t testing.TB, answer func(*http.Request) fakeAnswer) *fakeTransport {
-	t.Helper()
+func newFakeTransport(tb testing.TB, answer func(*http.Request) fakeAnswer) *fakeTransport {
+	tb.Helper()
 	f := &fakeTransport{answer: answer}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if f.open != 0 {
-			t.Errorf("%d bodies were not closed", f.open)
+			tb.Errorf("%d bodies were not closed", f.open)
 		}
 	})
 	return f
@@ -63,14 +63,14 @@ func newFakeTransport(t testing.TB, answer func(*http.Request) fakeAnswer) *fake
 
 // script answers the requests one after the other, and fails the test when there
 // is one more.
-func script(t testing.TB, answers ...fakeAnswer) *fakeTransport {
-	t.Helper()
+func script(tb testing.TB, answers ...fakeAnswer) *fakeTransport {
+	tb.Helper()
 	var mu sync.Mutex
-	return newFakeTransport(t, func(req *http.Request) fakeAnswer {
+	return newFakeTransport(tb, func(req *http.Request) fakeAnswer {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(answers) == 0 {
-			t.Errorf("unexpected request %s %s", req.Method, req.URL)
+			tb.Errorf("unexpected request %s %s", req.Method, req.URL)
 			return fakeAnswer{err: errors.New("script is over")}
 		}
 		next := answers[0]
@@ -210,20 +210,20 @@ func (b *fakeBody) Close() error {
 
 // newClient makes a client of the transport with the endpoints, or with
 // http://etcd/base where there are none.
-func newClient(t testing.TB, transport http.RoundTripper, endpoints ...string) client.Client {
-	t.Helper()
+func newClient(tb testing.TB, transport http.RoundTripper, endpoints ...string) client.Client {
+	tb.Helper()
 	if len(endpoints) == 0 {
 		endpoints = []string{"http://etcd/base"}
 	}
-	return newClientOf(t, client.Config{Endpoints: endpoints, Transport: transport})
+	return newClientOf(tb, client.Config{Endpoints: endpoints, Transport: transport})
 }
 
 // newClientOf makes a client of the configuration.
-func newClientOf(t testing.TB, cfg client.Config) client.Client {
-	t.Helper()
+func newClientOf(tb testing.TB, cfg client.Config) client.Client {
+	tb.Helper()
 	c, err := client.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
