@@ -41,7 +41,8 @@ type AuthUserAPI interface {
 	// RevokeUser takes roles from a user and returns it.
 	RevokeUser(ctx context.Context, username string, roles []string) (*User, error)
 
-	// ChangePassword gives a user another password and returns the user.
+	// ChangePassword gives a user another password and returns the user. If
+	// there is no such user, the server takes the call as AddUser.
 	ChangePassword(ctx context.Context, username, password string) (*User, error)
 
 	// ListUsers returns the names of all users.

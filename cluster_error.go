@@ -61,7 +61,7 @@ func (ce *ClusterError) Detail() string {
 func (ce *ClusterError) describe(i int) string {
 	text := "<nil>"
 	if ce.Errors[i] != nil {
-		text = strings.ReplaceAll(strings.TrimPrefix(ce.Errors[i].Error(), "client: "), "\n", " ")
+		text = oneLine(strings.TrimPrefix(ce.Errors[i].Error(), "client: "))
 	}
 	if i < len(ce.Attempts) && !strings.Contains(text, ce.Attempts[i].Endpoint) {
 		text = ce.Attempts[i].Endpoint + ": " + text

@@ -42,7 +42,8 @@ func curlCommand(req *http.Request) string {
 		words = append(words, "-H", shellQuote(name+": "+strings.Join(req.Header[name], ", ")))
 	}
 	if req.GetBody != nil {
-		words = append(words, "--data-binary", shellQuote(bodyForDisplay(req)))
+		// --data-raw: others would take a body that begins with @ for a file.
+		words = append(words, "--data-raw", shellQuote(bodyForDisplay(req)))
 	}
 	return strings.Join(words, " ")
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ugorji/go/codec"
 )
@@ -74,15 +75,21 @@ func decodeTree(body []byte, into *Response) error {
 	if body[0] != '{' || !json.Valid(body) {
 		return ErrInvalidJSON
 	}
-	if codec.NewDecoderBytes(body, keysHandle).Decode(into) == nil {
+	if !isBeyondCodec(body) && codec.NewDecoderBytes(body, keysHandle).Decode(into) == nil {
 		return nil
 	}
-	// Unpaired surrogates are beyond the codec and valid JSON all the same.
 	*into = Response{}
 	if json.Unmarshal(body, into) != nil {
 		return ErrInvalidJSON
 	}
 	return nil
+}
+
+// isBeyondCodec finds text that the codec does not read as others do: bytes that
+// are not UTF-8, and escaped surrogates, which may be unpaired. etcd writes
+// neither.
+func isBeyondCodec(body []byte) bool {
+	return !utf8.Valid(body) || bytes.Contains(body, []byte(`\ud`)) || bytes.Contains(body, []byte(`\uD`))
 }
 
 // isWholeNode reports whether n and all below it can be handed to users: a node

@@ -82,6 +82,10 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 		return nil, "its port is empty"
 	case strings.ContainsAny(u.Hostname(), " \t\r\n"):
 		return nil, "its host has a space"
+	case !unix && strings.Count(u.Host, ":") > 1 && u.Host[0] != '[':
+		return nil, "its host has a colon; an IPv6 address goes in brackets"
+	case strings.Contains(u.Path, "@"):
+		return nil, "it has an @ behind the host; a slash in a password is written %2F"
 	}
 	if port := u.Port(); port != "" && !unix {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -104,7 +108,7 @@ func withoutUserinfo(raw string) string {
 		return raw
 	}
 	scheme, _, found := strings.Cut(raw[:at], "://")
-	if !found {
+	if !found || strings.ContainsAny(scheme, ":/@") {
 		return "…@" + raw[at+1:]
 	}
 	return scheme + "://…@" + raw[at+1:]

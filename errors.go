@@ -134,7 +134,7 @@ type Error struct {
 
 // Error gives code, message, cause and index on one line.
 func (e Error) Error() string {
-	return fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index)
+	return oneLine(fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index))
 }
 
 // As makes errors.As work for targets of type *Error and **Error alike.
@@ -206,7 +206,12 @@ func (e *ReplyError) Error() string {
 	if e.Body != "" {
 		fmt.Fprintf(&b, ": body %q", e.Body)
 	}
-	return b.String()
+	return oneLine(b.String())
+}
+
+// oneLine keeps a server's line breaks out of an error's text.
+func oneLine(text string) string {
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
 }
 
 // Unwrap gives Err.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -190,6 +191,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 		// bytes.MinRead more: ReadFrom wants that much room to see the end.
 		buf.Grow(int(min(n, limit, maxTrustedLength)) + bytes.MinRead)
 	}
+	limit = min(limit, math.MaxInt64-1)
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case n > limit && isError:
