@@ -62,10 +62,11 @@ type fault struct {
 }
 
 const (
-	contractPatience      = time.Minute // of each call's context
-	contractHeaderTimeout = time.Second // Config.HeaderTimeoutPerRequest
-	contractMaxBytes      = 8 << 10     // Config.MaxResponseBytes
-	movedPrefix           = "/moved"    // where redirects within an endpoint lead
+	contractPatience      = time.Minute     // of each call's context
+	contractHeaderTimeout = time.Second     // Config.HeaderTimeoutPerRequest
+	contractStall         = 2 * time.Second // Config.StallInterval's default
+	contractMaxBytes      = 8 << 10         // Config.MaxResponseBytes
+	movedPrefix           = "/moved"        // where redirects within an endpoint lead
 
 	stallInHeaders = "stall in headers"
 	emptyReply     = "empty 200"
@@ -92,7 +93,7 @@ var contractFaults = []fault{
 		answer: always(fakeAnswer{silent: true}),
 	},
 	{
-		name: "stall in the body", damage: endless, took: contractPatience,
+		name: "stall in the body", damage: lost, is: client.ErrStalled, status: http.StatusOK, took: contractStall,
 		answer: halfOfTheGood(fakeAnswer{stalls: true}),
 	},
 

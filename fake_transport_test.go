@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -85,6 +86,15 @@ func (f *fakeTransport) seen() []fakeRequest {
 	defer f.mu.Unlock()
 	return append([]fakeRequest(nil), f.requests...)
 }
+
+// calls gives the requests so far that were made for a call, so not those that
+// only ask whether an endpoint is there.
+func (f *fakeTransport) calls() []fakeRequest {
+	return slices.DeleteFunc(f.seen(), func(r fakeRequest) bool { return isProbe(r.header) })
+}
+
+// isProbe reports whether a request only asks whether an endpoint is there.
+func isProbe(header http.Header) bool { return header.Get("User-Agent") == "etcd-client-probe" }
 
 // lines gives the requests so far as "METHOD url body".
 func (f *fakeTransport) lines() []string {

@@ -43,6 +43,9 @@ type probe struct {
 	found   pulse
 }
 
+// probeUserAgent tells probes from calls in the logs of servers.
+const probeUserAgent = "etcd-client-probe"
+
 // ask gives ep's pulse. No answer within patience is none; where a probe is on
 // its way already, it is the patience of that one that counts. It returns
 // pulseUnasked when ctx ends first.
@@ -129,6 +132,7 @@ func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
 	}
 	req = req.WithContext(ctx)
 	req.Close = true
+	req.Header.Set("User-Agent", probeUserAgent)
 	transport := p.transport
 	if pooled, ok := transport.(*http.Transport); ok && isHTTP(req.URL) {
 		// An idle connection may be dead while the member is not.

@@ -24,11 +24,6 @@ type stage struct {
 	first string     // the host that got the first request that was no probe
 }
 
-// isProbe reports whether a request only asks for a pulse.
-func isProbe(url string) bool {
-	return strings.HasSuffix(url, "/health") || strings.HasSuffix(url, "/version")
-}
-
 // newStage makes the host that is asked first answer with victim, the others with
 // well; pulse answers the probes of the victim, those of the others are healthy.
 func newStage(t *testing.T, victim, pulse, well fakeAnswer) *stage {
@@ -37,7 +32,7 @@ func newStage(t *testing.T, victim, pulse, well fakeAnswer) *stage {
 	s.fakeTransport = newFakeTransport(t, func(req *http.Request) fakeAnswer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		probe := isProbe(req.URL.Path)
+		probe := isProbe(req.Header)
 		if s.first == "" && !probe {
 			s.first = req.URL.Host
 		}
@@ -63,23 +58,15 @@ func (s *stage) recover() {
 }
 
 func (s *stage) probes() int {
-	n := 0
-	for _, r := range s.seen() {
-		if isProbe(r.url) {
-			n++
-		}
-	}
-	return n
+	return len(s.seen()) - len(s.calls())
 }
 
 // hosts gives who was asked, probes left out.
 func (s *stage) hosts() []string {
 	var hosts []string
-	for _, r := range s.seen() {
-		if !isProbe(r.url) {
-			host, _, _ := strings.Cut(strings.TrimPrefix(r.url, "http://"), "/")
-			hosts = append(hosts, host)
-		}
+	for _, r := range s.calls() {
+		host, _, _ := strings.Cut(strings.TrimPrefix(r.url, "http://"), "/")
+		hosts = append(hosts, host)
 	}
 	return hosts
 }

@@ -151,6 +151,11 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 	if err != nil {
 		return nil, trace.sent(err), whyEnded(ctx, err)
 	}
+	if timer != nil && context.Cause(ctx) == ErrHeaderTimeout { //nolint:errorlint // identity is what is asked
+		// The header came just too late.
+		closeQuietly(resp.Body)
+		return nil, true, ErrHeaderTimeout
+	}
 	if longPoll && isSuccess(resp.StatusCode) {
 		guard.enter(awaitsEvent)
 	} else {
