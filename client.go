@@ -24,8 +24,9 @@ const (
 
 	// EndpointSelectionPrioritizeLeader prefers the endpoint of the cluster's
 	// leader, which saves writes a hop. The leader is looked up before the first
-	// request, after its endpoint failed, and by Sync. Where there is none, or
-	// it is none of the endpoints, any endpoint is used.
+	// request, after an endpoint failed or Sync changed them, and when a reply
+	// tells of a new term. Where there is none, or it is none of the endpoints,
+	// any endpoint is used.
 	EndpointSelectionPrioritizeLeader
 )
 
@@ -92,16 +93,18 @@ type Config struct {
 // those functions as well.
 type Client interface {
 	// Sync asks the cluster for its members and uses their client URLs from
-	// then on. The endpoints that were configured stay as fallbacks, behind
-	// them, so Sync never strands a client; URLs without a usable address (such
-	// as 0.0.0.0), and plain http ones where credentials are set and all that
-	// was configured is https, are left out. When Sync fails, nothing changes.
+	// then on: those that answer a GET /health within 2 seconds. The endpoints
+	// that were configured stay as fallbacks, behind them, so Sync never strands
+	// a client. Plain http URLs are left out where credentials are set and all
+	// that was configured is https. When Sync fails, nothing changes; the error
+	// is that of a read, or ErrNoEndpoints when no client URL can be used.
 	Sync(context.Context) error
 
-	// AutoSync calls Sync now and then every interval, and returns only when
-	// the context ends, with the context's error. A Sync that failed is tried
-	// again sooner, after a pause that grows from one second to the interval. An
-	// interval of zero or less means 10 seconds.
+	// AutoSync calls Sync now and then every interval, and sooner when a call
+	// fails on all endpoints. It returns only when the context ends, with the
+	// context's error. A Sync that failed is tried again after a pause that
+	// grows from one second to the interval. An interval of zero or less means
+	// 10 seconds.
 	AutoSync(context.Context, time.Duration) error
 
 	// Endpoints gives the endpoints in use, without credentials: those
@@ -116,8 +119,8 @@ type Client interface {
 	SetEndpoints(eps []string) error
 
 	// Do sends the action to the pinned endpoint and, as far as the action may
-	// be repeated, to the others in turn, each once. The first that answers is
-	// pinned. It returns the reply, its body read and closed, and the body;
+	// be repeated, to the others in turn, each once, those that failed lately
+	// last. The first that answers is pinned. It returns the reply, its body read and closed, and the body;
 	// a status of 4xx is an answer and no error here. If no endpoint answers,
 	// the error is a *ClusterError, if the context ends first, ctx.Err().
 	Do(context.Context, HTTPAction) (*http.Response, []byte, error)

@@ -55,9 +55,11 @@
 //
 // # How long does a call take?
 //
-// As long as its context lets it. Give each call a deadline; set
-// Config.HeaderTimeoutPerRequest as well, so that one silent endpoint does not use
-// it up before another is asked.
+// As long as its context lets it, while an endpoint is alive and merely slow. One
+// that has stopped answering is left after Config.StallInterval and a probe as
+// long, 2 seconds each, or less when the deadline is near: a GET /health on a
+// connection of its own, sent only when a reply is late. So give each call a
+// deadline. Config.HeaderTimeoutPerRequest also leaves endpoints that are alive.
 //
 // # How do I watch a key?
 //

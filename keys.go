@@ -39,6 +39,9 @@ const (
 //   - context.Canceled or context.DeadlineExceeded, when the context ends; a
 //     write may have been applied then.
 //
+// An endpoint that is silent for Config.StallInterval and does not answer a probe
+// either has failed; one that answers the probe is waited for.
+//
 // A failed endpoint is followed by the next as the call allows. Get goes on after
 // any failure. Set without PrevValue, PrevIndex and PrevNoExist, and Update, do so
 // too, unless Config.StrictWrites is set. All other writes go on only when the
