@@ -72,7 +72,9 @@ type Config struct {
 	// there. If it does not answer that either, the attempt is given up as a
 	// failure of that endpoint (ErrStalled); if it does, it is merely slow, and
 	// is waited for and asked again. A reply whose body stops coming for as long
-	// is given up too. While replies come in time nothing is sent. The time is
+	// is given up too. While replies come in time nothing is sent, save that a
+	// member whose raft index stands still for 10 seconds is asked whether it
+	// has a quorum. The time is
 	// shortened to a fifth of what the context's deadline leaves, and doubled
 	// for watches that are quiet. Zero means 2 seconds; a negative time switches
 	// it off, so that a stopped endpoint holds a call until its context ends.
@@ -245,6 +247,7 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 			ep.suspicion.clear()
 			c.pool.pin(view, i)
 			c.noteTerm(r)
+			c.noteIndex(ep, r) //nolint:contextcheck // what it starts outlives the call
 			if unread {
 				return nil, a.err
 			}

@@ -17,7 +17,9 @@ type endpoint struct {
 	user *url.Userinfo // credentials that were in its URL; nil: Config's
 	name string        // what people see: the URL as given, without credentials
 
-	suspicion *suspicion // shared with the endpoint's successors in later lists
+	// Shared with the endpoint's successors in later lists.
+	suspicion  *suspicion
+	standstill *standstill
 }
 
 // origin identifies the server behind the endpoint, whatever its spelling.
@@ -47,7 +49,7 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, user: u.User, suspicion: &suspicion{}}
+	e := &endpoint{base: *u, user: u.User, suspicion: &suspicion{}, standstill: &standstill{}}
 	e.base.User = nil
 	e.name = e.base.String()
 	return e, nil
@@ -230,7 +232,7 @@ func (p *endpointPool) replace(list *endpointList) {
 		next.pinned = max(0, next.find(old.at(0).origin()))
 		for _, ep := range list.given {
 			if known := old.lookup(ep.origin()); known != nil {
-				ep.suspicion = known.suspicion
+				ep.suspicion, ep.standstill = known.suspicion, known.standstill
 			}
 		}
 	}

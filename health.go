@@ -45,6 +45,26 @@ func (c *httpClusterClient) recheck(ep *endpoint) {
 	}
 }
 
+// noteIndex looks at whether the endpoint still moves with its cluster.
+func (c *httpClusterClient) noteIndex(ep *endpoint, r *reply) {
+	if r == nil || !c.probes() {
+		return
+	}
+	if index := r.header.Get("X-Raft-Index"); index != "" && ep.standstill.note(index, time.Now()) {
+		go c.checkQuorum(ep) // ends within the stall interval for each endpoint
+	}
+}
+
+// checkQuorum makes ep a suspect if it is cut off from its cluster and another
+// endpoint is not: reads should go there.
+func (c *httpClusterClient) checkQuorum(ep *endpoint) {
+	patience := c.exchange.stalls.interval
+	ctx := context.Background()
+	if c.prober.ask(ctx, ep, patience) == pulseNoQuorum && c.anotherIsWell(ctx, ep, patience) {
+		c.suspect(ep)
+	}
+}
+
 // anotherIsWell reports whether an endpoint other than ep is alive and has a
 // quorum.
 func (c *httpClusterClient) anotherIsWell(ctx context.Context, ep *endpoint, patience time.Duration) bool {

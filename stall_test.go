@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -79,15 +80,21 @@ func (s *stage) keys(t *testing.T, hosts ...string) client.KeysAPI {
 	return client.NewKeysAPI(newClient(t, s, hosts...))
 }
 
+// bubble is a test in virtual time, with its context.
+type bubble struct {
+	*testing.T
+	ctx context.Context
+}
+
 // within runs f in a bubble, with a context that ends after timeout, and checks
 // how long it took.
-func within(t *testing.T, timeout, want time.Duration, f func(t *testing.T, ctx context.Context)) {
+func within(t *testing.T, timeout, want time.Duration, f func(bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		start := time.Now()
-		f(t, ctx)
+		f(bubble{t, ctx})
 		if took := time.Since(start); took != want {
 			t.Errorf("took %s, want %s", took, want)
 		}
@@ -98,15 +105,15 @@ var stopped = fakeAnswer{silent: true}
 
 func TestStoppedEndpointIsLeft(t *testing.T) {
 	// A fifth of 5 s to become suspicious, as much for the probe.
-	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		kapi := s.keys(t, "a", "b", "c")
-		if _, err := kapi.Set(ctx, "/a", "1", nil); err != nil {
+	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t.T, "a", "b", "c")
+		if _, err := kapi.Set(t.ctx, "/a", "1", nil); err != nil {
 			t.Fatal(err)
 		}
 		// The next calls lose no time, and don't even ask.
 		for range 10 {
-			if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+			if _, err := kapi.Get(t.ctx, "/a", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -116,18 +123,18 @@ func TestStoppedEndpointIsLeft(t *testing.T) {
 		}
 	})
 	// Without a deadline: the stall interval, twice.
-	within(t, time.Hour, 4*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		if _, err := s.keys(t, "a", "b").Get(ctx, "/a", nil); err != nil {
+	within(t, time.Hour, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		if _, err := s.keys(t.T, "a", "b").Get(t.ctx, "/a", nil); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
 func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
-	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		_, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil)
+	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		_, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil)
 		if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.Is(err, client.ErrStalled) {
 			t.Errorf("got %v", err)
 		}
@@ -135,9 +142,9 @@ func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
 }
 
 func TestSlowEndpointIsWaitedFor(t *testing.T) {
-	within(t, time.Minute, 9*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, fakeAnswer{after: 9 * time.Second, body: setReply}, fakeAnswer{body: healthy}, fakeAnswer{})
-		if _, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil); err != nil {
+	within(t, time.Minute, 9*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 9 * time.Second, body: setReply}, fakeAnswer{body: healthy}, fakeAnswer{})
+		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.probes(); n != 4 {
@@ -147,11 +154,16 @@ func TestSlowEndpointIsWaitedFor(t *testing.T) {
 }
 
 func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
-	within(t, time.Hour, 100*1900*time.Millisecond, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, fakeAnswer{after: 1900 * time.Millisecond, body: setReply}, stopped, fakeAnswer{})
-		kapi := s.keys(t, "a", "b")
+	within(t, time.Hour, 100*1900*time.Millisecond, func(t bubble) {
+		index := 0
+		s := newStage(t.T, fakeAnswer{}, stopped, fakeAnswer{})
+		s.answer = func(*http.Request) fakeAnswer {
+			index++
+			return fakeAnswer{after: 1900 * time.Millisecond, header: "X-Raft-Index: " + strconv.Itoa(index), body: setReply}
+		}
+		kapi := s.keys(t.T, "a", "b")
 		for range 100 {
-			if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+			if _, err := kapi.Get(t.ctx, "/a", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,13 +174,13 @@ func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
 }
 
 func TestOneProbeForAllWhoWait(t *testing.T) {
-	within(t, time.Hour, 4*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		kapi := s.keys(t, "a", "b")
+	within(t, time.Hour, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t.T, "a", "b")
 		var all sync.WaitGroup
 		for range 64 {
 			all.Go(func() {
-				if _, err := kapi.Set(ctx, "/a", "1", nil); err != nil {
+				if _, err := kapi.Set(t.ctx, "/a", "1", nil); err != nil {
 					t.Error(err)
 				}
 			})
@@ -182,10 +194,10 @@ func TestOneProbeForAllWhoWait(t *testing.T) {
 }
 
 func TestStallGuardCanBeSwitchedOff(t *testing.T) {
-	within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: -1})
-		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
+	within(t, time.Minute, time.Minute, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		c := newClientOf(t.T, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: -1})
+		if _, err := client.NewKeysAPI(c).Get(t.ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		if n := s.probes(); n != 0 {
@@ -195,25 +207,25 @@ func TestStallGuardCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestStallIntervalCanBeSet(t *testing.T) {
-	within(t, time.Hour, 20*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: 10 * time.Second})
-		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); err != nil {
+	within(t, time.Hour, 20*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		c := newClientOf(t.T, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: 10 * time.Second})
+		if _, err := client.NewKeysAPI(c).Get(t.ctx, "/a", nil); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestBodyThatStopsIsLeft(t *testing.T) {
-	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
-		if _, err := s.keys(t, "a", "b").Get(ctx, "/a", nil); err != nil {
+	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		if _, err := s.keys(t.T, "a", "b").Get(t.ctx, "/a", nil); err != nil {
 			t.Fatal(err)
 		}
 	})
-	within(t, 5*time.Second, 2*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
-		_, err := s.keys(t, "a").Get(ctx, "/a", nil)
+	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
+		_, err := s.keys(t.T, "a").Get(t.ctx, "/a", nil)
 		if !errors.Is(err, client.ErrStalled) {
 			t.Errorf("got %v", err)
 		}
@@ -222,20 +234,20 @@ func TestBodyThatStopsIsLeft(t *testing.T) {
 
 func TestQuietWatchLeavesAStoppedMember(t *testing.T) {
 	// 4 s of quiet are nothing unusual; then the probe has its 2 s.
-	within(t, time.Minute, 6*time.Second, func(t *testing.T, ctx context.Context) {
+	within(t, time.Minute, 6*time.Second, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t, quiet, stopped, fakeAnswer{body: setReply})
-		if _, err := s.keys(t, "a", "b").Watcher("/a", nil).Next(ctx); err != nil {
+		s := newStage(t.T, quiet, stopped, fakeAnswer{body: setReply})
+		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
 func TestQuietWatchStaysOnALivingMember(t *testing.T) {
-	within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
+	within(t, time.Minute, time.Minute, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t, quiet, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
-		if _, err := s.keys(t, "a", "b").Watcher("/a", nil).Next(ctx); !same(err, context.DeadlineExceeded) {
+		s := newStage(t.T, quiet, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		if n := s.probes(); n > 15 {
@@ -252,16 +264,16 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 		"string": {body: `{"health": "false"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, time.Minute, 4*time.Second, func(t *testing.T, ctx context.Context) {
-				s := newStage(t, quiet, sick, fakeAnswer{body: setReply})
-				if _, err := s.keys(t, "a", "b", "c").Watcher("/a", nil).Next(ctx); err != nil {
+			within(t, time.Minute, 4*time.Second, func(t bubble) {
+				s := newStage(t.T, quiet, sick, fakeAnswer{body: setReply})
+				if _, err := s.keys(t.T, "a", "b", "c").Watcher("/a", nil).Next(t.ctx); err != nil {
 					t.Fatal(err)
 				}
 			})
 			// With nowhere to go it stays.
-			within(t, time.Minute, time.Minute, func(t *testing.T, ctx context.Context) {
-				s := newStage(t, quiet, sick, fakeAnswer{})
-				if _, err := s.keys(t, "a").Watcher("/a", nil).Next(ctx); !same(err, context.DeadlineExceeded) {
+			within(t, time.Minute, time.Minute, func(t bubble) {
+				s := newStage(t.T, quiet, sick, fakeAnswer{})
+				if _, err := s.keys(t.T, "a").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
 				if hosts := s.hosts(); len(hosts) != 1 {
@@ -273,24 +285,24 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 }
 
 func TestWriteStaysOnAMemberWithoutQuorum(t *testing.T) {
-	within(t, time.Minute, 7*time.Second, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, fakeAnswer{after: 7 * time.Second, body: setReply}, fakeAnswer{status: http.StatusServiceUnavailable}, fakeAnswer{})
-		if _, err := s.keys(t, "a", "b").CreateInOrder(ctx, "/q", "1", nil); err != nil {
+	within(t, time.Minute, 7*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 7 * time.Second, body: setReply}, fakeAnswer{status: http.StatusServiceUnavailable}, fakeAnswer{})
+		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestContextThatEndsMovesThePin(t *testing.T) {
-	within(t, time.Minute, 50*time.Millisecond, func(t *testing.T, ctx context.Context) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
-		kapi := s.keys(t, "a", "b")
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	within(t, time.Minute, 50*time.Millisecond, func(t bubble) {
+		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		kapi := s.keys(t.T, "a", "b")
+		short, cancel := context.WithTimeout(t.ctx, 50*time.Millisecond)
 		defer cancel()
 		if _, err := kapi.Get(short, "/a", nil); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := kapi.Get(ctx, "/a", nil); err != nil {
+		if _, err := kapi.Get(t.ctx, "/a", nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -310,7 +322,7 @@ func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 		get()
 		// The pause grows: looked at after 1 s, 2 s more, 4 s more, …
 		for range 60 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			get()
 		}
 		if n := s.probes(); n != 5 {
@@ -322,11 +334,11 @@ func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 		}
 
 		s.recover()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		get()
 		before := s.probes()
 		for range 60 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			get()
 		}
 		if n := s.probes() - before; n != 0 {
@@ -354,6 +366,43 @@ func TestSuspectsAreTriedWhenAllElseFails(t *testing.T) {
 		down = false
 		if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stale := fakeAnswer{header: "X-Raft-Index: 7", body: setReply}
+		sick := fakeAnswer{status: http.StatusServiceUnavailable, body: `{"health":"false"}`}
+		s := newStage(t, stale, sick, fakeAnswer{header: "X-Raft-Index: 9", body: setReply})
+		kapi := s.keys(t, "a", "b")
+		for range 30 {
+			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second)
+		}
+		hosts := s.hosts()
+		if i := slices.IndexFunc(hosts, func(host string) bool { return host != hosts[0] }); i != 11 {
+			t.Errorf("the first call elsewhere was number %d, want 11: %v", i, hosts)
+		}
+		if slices.Contains(hosts[11:], hosts[0]) {
+			t.Errorf("asked %v", hosts)
+		}
+
+		// With nowhere to go they stay, and so they do in an idle cluster.
+		for _, pulse := range []fakeAnswer{sick, {body: healthy}} {
+			s = newStage(t, stale, pulse, fakeAnswer{})
+			kapi = s.keys(t, "a")
+			for range 30 {
+				if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Second)
+			}
+			if n := s.probes(); n != 2 {
+				t.Errorf("%d probes in 30 s, want 2", n)
+			}
 		}
 	})
 }
