@@ -151,7 +151,7 @@ func FuzzEndpoint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		ep, err := parseEndpoint(raw)
-		shown := ""
+		var shown string
 		if err == nil {
 			shown = ep.name
 			if ep.base.Scheme == "" || ep.base.Host == "" && (ep.base.Path == "" || !strings.HasPrefix(ep.base.Scheme, "unix")) {

@@ -51,39 +51,48 @@ func TestRedirectsTakeCredentialsToTheirEndpointOnly(t *testing.T) {
 		want []string
 	}{
 		{
-			"another path of the endpoint", map[string]string{start: "/v2/keys/b?x=y"},
+			"another path of the endpoint",
+			map[string]string{start: "/v2/keys/b?x=y"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://a/v2/keys/b?x=y alice:a"},
 		},
 		{
-			"relative to the request", map[string]string{start: "b"},
+			"relative to the request",
+			map[string]string{start: "b"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://a/v2/keys/b alice:a"},
 		},
 		{
-			"without a scheme", map[string]string{start: "//b/v2/keys/a"},
+			"without a scheme",
+			map[string]string{start: "//b/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://b/v2/keys/a bob:b"},
 		},
 		{
-			"another endpoint has its own", map[string]string{start: "http://B:80/v2/keys/a"},
+			"another endpoint has its own",
+			map[string]string{start: "http://B:80/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://B:80/v2/keys/a bob:b"},
 		},
 		{
-			"a foreign host has none", map[string]string{start: "http://foreign/v2/keys/a"},
+			"a foreign host has none",
+			map[string]string{start: "http://foreign/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://foreign/v2/keys/a"},
 		},
 		{
-			"another port is another host", map[string]string{start: "http://a:81/v2/keys/a"},
+			"another port is another host",
+			map[string]string{start: "http://a:81/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://a:81/v2/keys/a"},
 		},
 		{
-			"a foreign host can't call them back", map[string]string{start: "http://foreign/x", "http://foreign/x": "http://b/v2/keys/a"},
+			"a foreign host can't call them back",
+			map[string]string{start: "http://foreign/x", "http://foreign/x": "http://b/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://foreign/x", "GET http://b/v2/keys/a"},
 		},
 		{
-			"nor can a Location bring its own", map[string]string{start: "http://eve:e@b/v2/keys/a"},
+			"nor can a Location bring its own",
+			map[string]string{start: "http://eve:e@b/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://b/v2/keys/a bob:b"},
 		},
 		{
-			"to a foreign host with its own", map[string]string{start: "http://eve:e@foreign/v2/keys/a"},
+			"to a foreign host with its own",
+			map[string]string{start: "http://eve:e@foreign/v2/keys/a"},
 			[]string{"GET http://a/v2/keys/a alice:a", "GET http://foreign/v2/keys/a"},
 		},
 	}
