@@ -72,7 +72,7 @@ func TestClientThatChangesActions(t *testing.T) {
 	}
 	_, err := kapi.Set(t.Context(), "/a", "2", &client.SetOptions{PrevValue: "1"})
 	e, ok := bare[client.Error](err)
-	if !ok || !client.IsTestFailed(err) || e.StatusCode != 412 || e.Endpoint != "http://etcd" {
+	if !ok || !client.IsTestFailed(err) || e.StatusCode != http.StatusPreconditionFailed || e.Endpoint != "http://etcd" {
 		t.Errorf("got %+v, %v", e, err)
 	}
 }

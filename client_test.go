@@ -22,7 +22,7 @@ type foreignAction struct{ method, path, body string }
 
 func (a foreignAction) HTTPRequest(ep url.URL) *http.Request {
 	ep.Path += a.path
-	req, err := http.NewRequest(a.method, ep.String(), strings.NewReader(a.body))
+	req, err := http.NewRequestWithContext(context.Background(), a.method, ep.String(), strings.NewReader(a.body))
 	if err != nil {
 		return nil
 	}

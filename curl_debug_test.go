@@ -24,7 +24,7 @@ func wordsForCurl(t *testing.T, command string) []string {
 	}
 	dir := t.TempDir()
 	const fakeCurl = "#!/bin/sh\nprintf '%s\\0' \"$@\"\n"
-	if err = os.WriteFile(filepath.Join(dir, "curl"), []byte(fakeCurl), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err = os.WriteFile(filepath.Join(dir, "curl"), []byte(fakeCurl), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), shell, "-c", command)
@@ -117,10 +117,10 @@ func stderrTo(t *testing.T) (printed func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stderr
+	before := os.Stderr
 	os.Stderr = file
 	t.Cleanup(func() {
-		os.Stderr = real
+		os.Stderr = before
 		file.Close()
 	})
 	return func() string {

@@ -74,6 +74,7 @@ func TestParseEndpointRefuses(t *testing.T) {
 		{"http://etcd:2379#top", "more than"},
 		{" http://etcd:2379", "not a URL"},
 		{"http://et cd:2379", "not a URL"},
+		{"http://[fe80::1%25a%20b]:2379", "host has a space"},
 		{"http://etcd:2379\n", "not a URL"},
 		{"http://etcd:2379, http://etcd2:2379", "not a URL"},
 		{"http://etcd/..", `element ".."`},
@@ -151,7 +152,7 @@ func FuzzEndpoint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		ep, err := parseEndpoint(raw)
-		shown := ""
+		var shown string
 		if err == nil {
 			shown = ep.name
 			if ep.base.Scheme == "" || ep.base.Host == "" && (ep.base.Path == "" || !strings.HasPrefix(ep.base.Scheme, "unix")) {

@@ -13,7 +13,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-var notFound = client.Error{Code: client.ErrorCodeKeyNotFound, Message: "Key not found", Cause: "/a", Index: 7, StatusCode: 404, Endpoint: "http://etcd"}
+var errNotFound = client.Error{Code: client.ErrorCodeKeyNotFound, Message: "Key not found", Cause: "/a", Index: 7, StatusCode: 404, Endpoint: "http://etcd"}
 
 func TestErrorTexts(t *testing.T) {
 	tests := []struct {
@@ -21,7 +21,7 @@ func TestErrorTexts(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"etcd's words", notFound, "100: Key not found (/a) [7]"},
+		{"etcd's words", errNotFound, "100: Key not found (/a) [7]"},
 		{"etcd's words on one line", client.Error{Code: 300, Message: "Raft Internal Error", Cause: "a\r\nb\nc"}, "300: Raft Internal Error (a b c) [0]"},
 		{
 			"a message", &client.ReplyError{Endpoint: "http://etcd", StatusCode: 409, Message: "auth: User joe already exists."},
@@ -43,7 +43,7 @@ func TestErrorTexts(t *testing.T) {
 			"client: etcd cluster is unavailable or misconfigured",
 		},
 		{
-			"attempts", clusterErrorOf(errors.New("refused"), notFound, nil),
+			"attempts", clusterErrorOf(errors.New("refused"), errNotFound, nil),
 			"client: etcd cluster is unavailable or misconfigured; error #0: http://e0: refused; error #1: http://e1: 100: Key not found (/a) [7]; error #2: http://e2: <nil>",
 		},
 		{
@@ -62,13 +62,13 @@ func TestErrorTexts(t *testing.T) {
 			}
 		})
 	}
-	detail := clusterErrorOf(errors.New("refused"), notFound).Detail()
+	detail := clusterErrorOf(errors.New("refused"), errNotFound).Detail()
 	if want := "error #0: http://e0: refused\nerror #1: http://e1: 100: Key not found (/a) [7]\n"; detail != want {
 		t.Errorf("Detail gives %q, want %q", detail, want)
 	}
 }
 
-// clusterErrorOf makes what Do makes of attempts at http://e0, http://e1 …
+// clusterErrorOf makes what Do makes of attempts at http://e0, http://e1 and so on.
 func clusterErrorOf(errs ...error) *client.ClusterError {
 	ce := &client.ClusterError{Errors: errs}
 	for i, err := range errs {
@@ -79,24 +79,24 @@ func clusterErrorOf(errs ...error) *client.ClusterError {
 
 func TestErrorIsFoundWhereverItIs(t *testing.T) {
 	for why, err := range map[string]error{
-		"bare":                        notFound,
-		"as a pointer":                &notFound,
-		"wrapped":                     fmt.Errorf("reading: %w", notFound),
-		"joined":                      errors.Join(errors.New("x"), notFound),
-		"in a ClusterError":           clusterErrorOf(errors.New("x"), notFound),
-		"in a wrapped ClusterError":   fmt.Errorf("reading: %w", clusterErrorOf(fmt.Errorf("reading: %w", notFound))),
-		"in a ReplyError's own error": &client.ReplyError{Err: notFound},
+		"bare":                        errNotFound,
+		"as a pointer":                &errNotFound,
+		"wrapped":                     fmt.Errorf("reading: %w", errNotFound),
+		"joined":                      errors.Join(errors.New("x"), errNotFound),
+		"in a ClusterError":           clusterErrorOf(errors.New("x"), errNotFound),
+		"in a wrapped ClusterError":   fmt.Errorf("reading: %w", clusterErrorOf(fmt.Errorf("reading: %w", errNotFound))),
+		"in a ReplyError's own error": &client.ReplyError{Err: errNotFound},
 	} {
 		t.Run(why, func(t *testing.T) {
 			var value client.Error
-			if !errors.As(err, &value) || value != notFound {
+			if !errors.As(err, &value) || value != errNotFound {
 				t.Errorf("as Error: got %+v", value)
 			}
 			var pointer *client.Error
-			if !errors.As(err, &pointer) || *pointer != notFound {
+			if !errors.As(err, &pointer) || *pointer != errNotFound {
 				t.Errorf("as *Error: got %+v", pointer)
 			}
-			if !errors.Is(err, notFound) || !errors.Is(err, client.Error{Code: 100}) || !errors.Is(err, &client.Error{Code: 100, StatusCode: 404}) {
+			if !errors.Is(err, errNotFound) || !errors.Is(err, client.Error{Code: 100}) || !errors.Is(err, &client.Error{Code: 100, StatusCode: 404}) {
 				t.Error("it is not itself, or not what has its code")
 			}
 			if !client.IsKeyNotFound(err) || client.IsNodeExist(err) {
@@ -108,16 +108,21 @@ func TestErrorIsFoundWhereverItIs(t *testing.T) {
 
 func TestErrorIsComparesWhatIsGiven(t *testing.T) {
 	for _, other := range []error{
-		client.Error{}, client.Error{Code: 101}, client.Error{Code: 100, Message: "x"}, client.Error{Code: 100, Cause: "/b"},
-		client.Error{Code: 100, Index: 8}, client.Error{Code: 100, StatusCode: 500}, client.Error{Code: 100, Endpoint: "http://b"},
+		client.Error{},
+		client.Error{Code: 101},
+		client.Error{Code: 100, Message: "x"},
+		client.Error{Code: 100, Cause: "/b"},
+		client.Error{Code: 100, Index: 8},
+		client.Error{Code: 100, StatusCode: 500},
+		client.Error{Code: 100, Endpoint: "http://b"},
 		(*client.Error)(nil), client.ErrEmptyBody,
 	} {
-		if errors.Is(notFound, other) {
+		if errors.Is(errNotFound, other) {
 			t.Errorf("it is %#v", other)
 		}
 	}
 	var other *client.ReplyError
-	if errors.As(notFound, &other) {
+	if errors.As(errNotFound, &other) {
 		t.Errorf("it is a %T", other)
 	}
 }
@@ -203,7 +208,7 @@ func TestPredicates(t *testing.T) {
 		{err: reply(409, "auth: User joe already exists.")},
 		{err: reply(404, "etcd: user joe does not exist")},
 		{err: reply(404, "")},
-		{err: errors.New("auth: User joe does not exist.")},
+		{err: fmt.Errorf("auth: User %s does not exist", "joe")}, // only servers know
 		{err: nil},
 	}
 	for _, tt := range tests {

@@ -90,8 +90,16 @@ func TestNamePath(t *testing.T) {
 
 func FuzzKeyPath(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"/v2/keys", "/a"}, {"/v2/keys", "/a/../b"}, {"/v2/keys", ""}, {"", "//"}, {"/p q/", "a b/c%2Fd"},
-		{"/v2/keys", "%2e%2e/x"}, {"/v2/keys", "a?b#c;d,e:f@g"}, {"/v2/keys", "a\nb c"}, {"/..", "a"}, {"x", "\xff\x00"},
+		{"/v2/keys", "/a"},
+		{"/v2/keys", "/a/../b"},
+		{"/v2/keys", ""},
+		{"", "//"},
+		{"/p q/", "a b/c%2Fd"},
+		{"/v2/keys", "%2e%2e/x"},
+		{"/v2/keys", "a?b#c;d,e:f@g"},
+		{"/v2/keys", "a\nb c"},
+		{"/..", "a"},
+		{"x", "\xff\x00"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -241,6 +241,7 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
+	asked := c.pool.view()
 	leader, err := NewMembersAPI(c).Leader(ctx)
 	if err != nil {
 		c.nextLookup = time.Now().Add(leaderLookupPause)
@@ -255,4 +256,7 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 	view := c.pool.view()
 	c.pool.pin(view, max(0, view.find(origins...)))
 	c.leaderKnown.Store(true)
+	if c.pool.view().endpointList != asked.endpointList {
+		c.leaderKnown.Store(false) // that was the leader of a list that is gone
+	}
 }
