@@ -262,7 +262,7 @@ func TestHeaderTimeoutPerRequest(t *testing.T) {
 func TestHeaderTimeoutLeavesTheBodyAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := script(t, fakeAnswer{body: setReply, stalls: true})
-		c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: f, HeaderTimeoutPerRequest: time.Second})
+		c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: f, HeaderTimeoutPerRequest: time.Second, StallInterval: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()

@@ -82,7 +82,7 @@ func TestContractDowngradeToAnEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := m.call(t.Context(), c)
-		requests := transport.calls()
+		requests := transport.seen()
 		if err != nil || !redirected || len(requests) != 2 {
 			t.Fatalf("%s: error %v, requests %q", m.name, err, transport.lines())
 		}

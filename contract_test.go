@@ -62,7 +62,7 @@ func healthyValue(t *testing.T, m contractMethod) string {
 	t.Helper()
 	transport := newFakeTransport(t, func(*http.Request) fakeAnswer { return m.good })
 	got, err := m.call(t.Context(), newClient(t, transport, contractOne, contractTwo))
-	if err != nil || isNil(got) || len(transport.calls()) != 1 {
+	if err != nil || isNil(got) || len(transport.seen()) != 1 {
 		t.Fatalf("value %v, error %v, requests %q", got, err, transport.lines())
 	}
 	return indented(t, got)
@@ -108,9 +108,6 @@ func newContractWorld(t *testing.T, m contractMethod, f fault, s contractSetup) 
 func (w *contractWorld) answer(req *http.Request) fakeAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if isProbe(req.Header) {
-		return fakeAnswer{body: healthy}
-	}
 	if w.first == "" {
 		w.first = req.URL.Host
 	}
@@ -134,14 +131,14 @@ func (w *contractWorld) run(t *testing.T) {
 	if w.ending == goesOn {
 		attempts = w.s.faulty
 	}
-	requests := w.transport.calls()
+	requests := w.transport.seen()
 	w.checkRequests(t, requests)
 	w.checkOutcome(t, got, err, attempts)
 	w.checkTime(t, took, attempts)
 	if w.ending == waits {
 		// Nothing goes on behind the caller's back.
 		<-time.After(time.Hour)
-		if n := len(w.transport.calls()) - len(requests); n != 0 {
+		if n := len(w.transport.seen()) - len(requests); n != 0 {
 			t.Errorf("%d requests after the context ended", n)
 		}
 	}
@@ -333,7 +330,7 @@ func (w *contractWorld) checkNextCall(t *testing.T, before int) {
 	if err != nil || isNil(got) {
 		t.Errorf("the next call: value %v, error %v", got, err)
 	}
-	after := w.transport.calls()[before:]
+	after := w.transport.seen()[before:]
 	if len(after) != 1 || !strings.HasPrefix(after[0].url, "https://"+want+"/") {
 		t.Errorf("the next call asked %v, want %s", after, want)
 	}

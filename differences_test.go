@@ -159,23 +159,19 @@ func TestDifferenceAutoSyncGoesOnAfterFailures(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		// After 0, 1, 3, 7, 15 s, and every 10 s from there.
-		if n := len(f.calls()); n != 9 {
+		if n := len(f.seen()); n != 9 {
 			t.Errorf("%d attempts in a minute, want 9", n)
 		}
 	})
 }
 
 func TestDifferenceSyncKeepsTheConfiguredEndpoints(t *testing.T) {
-	f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
-		switch req.URL.Host {
-		case "balancer:2379":
-			return fakeAnswer{body: `{"members":[{"id":"1","clientURLs":["http://10.0.0.9:2379","http://0.0.0.0:2379","http://elsewhere"]}]}`}
-		case "10.0.0.9:2379":
-			return fakeAnswer{body: healthy}
-		default:
-			return fakeAnswer{notSent: true}
-		}
+	f := newFakeTransport(t, func(*http.Request) fakeAnswer {
+		return fakeAnswer{body: `{"members":[{"id":"1","clientURLs":["http://10.0.0.9:2379","http://0.0.0.0:2379","http://elsewhere"]}]}`}
 	})
+	f.pulse = func(req *http.Request) fakeAnswer {
+		return fakeAnswer{notSent: req.URL.Host == "elsewhere", body: healthy}
+	}
 	c := newClient(t, f, "http://balancer:2379")
 	if err := c.Sync(t.Context()); err != nil {
 		t.Fatal(err)

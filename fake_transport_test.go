@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,9 +22,11 @@ import (
 // each body it gave out was closed exactly once.
 type fakeTransport struct {
 	answer func(*http.Request) fakeAnswer
+	pulse  func(*http.Request) fakeAnswer // answers probes; nil: all is well
 
 	mu       sync.Mutex // guards the fields below
 	requests []fakeRequest
+	probes   []fakeRequest
 	open     int // bodies given out and not closed
 }
 
@@ -80,18 +81,36 @@ func script(tb testing.TB, answers ...fakeAnswer) *fakeTransport {
 	})
 }
 
-// seen gives the requests so far.
+// seen gives the requests so far, probes left out.
 func (f *fakeTransport) seen() []fakeRequest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]fakeRequest(nil), f.requests...)
 }
 
-// calls gives the requests so far that were made for a call, so not those that
-// only ask whether an endpoint is there.
-func (f *fakeTransport) calls() []fakeRequest {
-	return slices.DeleteFunc(f.seen(), func(r fakeRequest) bool { return isProbe(r.header) })
+// probed gives the probes so far.
+func (f *fakeTransport) probed() []fakeRequest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]fakeRequest(nil), f.probes...)
 }
+
+// keep notes a request, and gives who answers it.
+func (f *fakeTransport) keep(r fakeRequest) func(*http.Request) fakeAnswer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !isProbe(r.header) {
+		f.requests = append(f.requests, r)
+		return f.answer
+	}
+	f.probes = append(f.probes, r)
+	if f.pulse == nil {
+		return func(*http.Request) fakeAnswer { return fakeAnswer{body: healthy} }
+	}
+	return f.pulse
+}
+
+const healthy = `{"health":"true"}`
 
 // isProbe reports whether a request only asks whether an endpoint is there.
 func isProbe(header http.Header) bool { return header.Get("User-Agent") == "etcd-client-probe" }
@@ -118,16 +137,14 @@ func (f *fakeTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	f.mu.Lock()
-	f.requests = append(f.requests, recorded)
-	f.mu.Unlock()
+	answer := f.keep(recorded)
 
 	ctx := req.Context()
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.GetConn != nil {
 		trace.GetConn(req.URL.Host)
 	}
-	a := f.answer(req)
+	a := answer(req)
 	if a.notSent {
 		if a.err == nil {
 			a.err = syscall.ECONNREFUSED

@@ -113,14 +113,22 @@ func (p *prober) takePulse(ctx context.Context, ep *endpoint, patience time.Dura
 	case <-half.C:
 	}
 	go func() { version <- p.get(ctx, ep, "/version") }()
-	found := <-health
-	if found != pulseNone {
-		return found
+	there := pulseNone // what is known when /health has nothing to say
+	for range 2 {
+		select {
+		case found := <-health:
+			if found != pulseNone {
+				return found
+			}
+		case found := <-version:
+			if found != pulseNone {
+				there = pulseNoQuorum
+			}
+		case <-ctx.Done():
+			return there
+		}
 	}
-	if <-version == pulseNone {
-		return pulseNone
-	}
-	return pulseNoQuorum // it is there, and can't tell how it is
+	return there
 }
 
 // get makes one request. It ends with ctx.

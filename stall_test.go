@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/coreos/etcd/client"
 )
-
-const healthy = `{"health":"true"}`
 
 // stage is a cluster of fakes by host: each has a way to answer, and one for its
 // pulse.
@@ -26,29 +23,32 @@ type stage struct {
 }
 
 // newStage makes the host that is asked first answer with victim, the others with
-// well; pulse answers the probes of the victim, those of the others are healthy.
-func newStage(t *testing.T, victim, pulse, well fakeAnswer) *stage {
+// well; sick answers the probes of the victim, those of the others are healthy.
+func newStage(t *testing.T, victim, sick, well fakeAnswer) *stage {
 	t.Helper()
 	s := &stage{}
 	s.fakeTransport = newFakeTransport(t, func(req *http.Request) fakeAnswer {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		probe := isProbe(req.Header)
-		if s.first == "" && !probe {
-			s.first = req.URL.Host
-		}
-		switch {
-		case s.first == req.URL.Host && probe:
-			return pulse
-		case s.first == req.URL.Host:
+		if s.isVictim(req.URL.Host) {
 			return victim
-		case probe:
-			return fakeAnswer{body: healthy}
-		default:
-			return well
 		}
+		return well
 	})
+	s.pulse = func(req *http.Request) fakeAnswer {
+		if s.isVictim(req.URL.Host) {
+			return sick
+		}
+		return fakeAnswer{body: healthy}
+	}
 	return s
+}
+
+func (s *stage) isVictim(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == "" {
+		s.first = host
+	}
+	return s.first == host
 }
 
 // recover makes the victim answer like the others from now on.
@@ -56,20 +56,6 @@ func (s *stage) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.first = "nobody"
-}
-
-func (s *stage) probes() int {
-	return len(s.seen()) - len(s.calls())
-}
-
-// hosts gives who was asked, probes left out.
-func (s *stage) hosts() []string {
-	var hosts []string
-	for _, r := range s.calls() {
-		host, _, _ := strings.Cut(strings.TrimPrefix(r.url, "http://"), "/")
-		hosts = append(hosts, host)
-	}
-	return hosts
 }
 
 func (s *stage) keys(t *testing.T, hosts ...string) client.KeysAPI {
@@ -117,9 +103,9 @@ func TestStoppedEndpointIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		hosts := s.hosts()
-		if slices.Contains(hosts[1:], hosts[0]) {
-			t.Errorf("asked %v", hosts)
+		asked := hosts(s.fakeTransport)
+		if slices.Contains(asked[1:], asked[0]) {
+			t.Errorf("asked %v", asked)
 		}
 	})
 	// Without a deadline: the stall interval, twice.
@@ -147,7 +133,7 @@ func TestSlowEndpointIsWaitedFor(t *testing.T) {
 		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.probes(); n != 4 {
+		if n := len(s.probed()); n != 4 {
 			t.Errorf("%d probes, want one every 2 s", n)
 		}
 	})
@@ -167,7 +153,7 @@ func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := s.probes(); n != 0 {
+		if n := len(s.probed()); n != 0 {
 			t.Errorf("%d probes", n)
 		}
 	})
@@ -187,7 +173,7 @@ func TestOneProbeForAllWhoWait(t *testing.T) {
 		}
 		all.Wait()
 		// One for /health, and one for /version when that is late.
-		if n := s.probes(); n != 2 {
+		if n := len(s.probed()); n != 2 {
 			t.Errorf("%d probes", n)
 		}
 	})
@@ -200,7 +186,7 @@ func TestStallGuardCanBeSwitchedOff(t *testing.T) {
 		if _, err := client.NewKeysAPI(c).Get(t.ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		if n := s.probes(); n != 0 {
+		if n := len(s.probed()); n != 0 {
 			t.Errorf("%d probes", n)
 		}
 	})
@@ -250,7 +236,7 @@ func TestQuietWatchStaysOnALivingMember(t *testing.T) {
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		if n := s.probes(); n > 15 {
+		if n := len(s.probed()); n > 15 {
 			t.Errorf("%d probes in a minute", n)
 		}
 	})
@@ -276,8 +262,8 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 				if _, err := s.keys(t.T, "a").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
-				if hosts := s.hosts(); len(hosts) != 1 {
-					t.Errorf("asked %v", hosts)
+				if asked := hosts(s.fakeTransport); len(asked) != 1 {
+					t.Errorf("asked %v", asked)
 				}
 			})
 		})
@@ -325,23 +311,23 @@ func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 			<-time.After(time.Second)
 			get()
 		}
-		if n := s.probes(); n != 5 {
+		if n := len(s.probed()); n != 5 {
 			t.Errorf("%d probes of the suspect in a minute, want 5", n)
 		}
 		// No call but the first has paid for it.
-		if n := len(s.hosts()); n != 62 {
+		if n := len(s.seen()); n != 62 {
 			t.Errorf("%d requests for 61 calls", n)
 		}
 
 		s.recover()
 		<-time.After(time.Minute)
 		get()
-		before := s.probes()
+		before := len(s.probed())
 		for range 60 {
 			<-time.After(time.Second)
 			get()
 		}
-		if n := s.probes() - before; n != 0 {
+		if n := len(s.probed()) - before; n != 0 {
 			t.Errorf("%d probes of what is well again", n)
 		}
 	})
@@ -382,12 +368,12 @@ func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
 			}
 			<-time.After(time.Second)
 		}
-		hosts := s.hosts()
-		if i := slices.IndexFunc(hosts, func(host string) bool { return host != hosts[0] }); i != 11 {
-			t.Errorf("the first call elsewhere was number %d, want 11: %v", i, hosts)
+		asked := hosts(s.fakeTransport)
+		if i := slices.IndexFunc(asked, func(host string) bool { return host != asked[0] }); i != 11 {
+			t.Errorf("the first call elsewhere was number %d, want 11: %v", i, asked)
 		}
-		if slices.Contains(hosts[11:], hosts[0]) {
-			t.Errorf("asked %v", hosts)
+		if slices.Contains(asked[11:], asked[0]) {
+			t.Errorf("asked %v", asked)
 		}
 
 		// With nowhere to go they stay, and so they do in an idle cluster.
@@ -400,7 +386,7 @@ func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
 				}
 				<-time.After(time.Second)
 			}
-			if n := s.probes(); n != 2 {
+			if n := len(s.probed()); n != 2 {
 				t.Errorf("%d probes in 30 s, want 2", n)
 			}
 		}

@@ -131,11 +131,14 @@ func TestSyncNeverStrandsTheClient(t *testing.T) {
 		}
 		return list.answer(req)
 	})
-	c := newClient(t, f, "http://alice:a@lb")
-	if err := c.Sync(t.Context()); err != nil {
-		t.Fatal(err)
+	f.pulse = func(req *http.Request) fakeAnswer {
+		return fakeAnswer{notSent: strings.HasPrefix(req.URL.Host, "gone"), status: http.StatusNotFound}
 	}
-	list.set("http://new")
+	c := newClient(t, f, "http://alice:a@lb")
+	if err := c.Sync(t.Context()); !same(err, client.ErrNoEndpoints) {
+		t.Errorf("got %v of addresses that nobody reaches", err)
+	}
+	list.set("http://gone1 http://new")
 	if err := c.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
