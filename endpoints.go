@@ -231,7 +231,8 @@ func (p *endpointPool) replace(list *endpointList) {
 	if old := p.view(); old != nil {
 		next.pinned = max(0, next.find(old.at(0).origin()))
 		for _, ep := range list.given {
-			if known := old.lookup(ep.origin()); known != nil {
+			// One that is in use already must not be written to.
+			if known := old.lookup(ep.origin()); known != nil && known != ep {
 				ep.suspicion, ep.standstill = known.suspicion, known.standstill
 			}
 		}
