@@ -12,6 +12,9 @@ type attempt struct {
 	sent   bool  // a part of the request may have reached the endpoint
 	status int   // of the reply; 0 when there was none
 	err    error // nil when the reply is the answer
+
+	ended     bool // a long poll that ended quietly: neither answer nor failure
+	elsewhere bool // it ended so soon that the next one should be made elsewhere
 }
 
 // mayBeApplied reports whether the endpoint may have carried the request out. One
@@ -49,6 +52,10 @@ func classify(a attempt) verdict {
 
 	case a.class == classRead && isTooLarge(a.err):
 		// Others would send as much again.
+		return verdictDone
+
+	case errors.Is(a.err, ErrClusterIDChanged):
+		// That is for the caller to know, not to be covered up.
 		return verdictDone
 
 	case isTooLarge(a.err):

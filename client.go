@@ -230,6 +230,13 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 		tried = view.mark(tried, i)
 		ep := view.at(i)
 		r, a, unread := c.ask(ctx, ep, act, class, view)
+		if a.ended {
+			if a.elsewhere {
+				c.suspect(ep)
+				c.pool.pin(view, i+1)
+			}
+			return r, nil
+		}
 		if a.err == ErrNoRequest { //nolint:errorlint // made by try itself
 			return nil, ErrNoRequest
 		}
@@ -269,6 +276,13 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, view *endpointView) (r *reply, a attempt, unread bool) {
 	a = attempt{class: class, strict: c.strictWrites}
 	r, a.sent, a.err = c.exchange.try(ctx, ep, act, class, view.lookup)
+	if p, ok := act.(interface {
+		excuses(*reply, bool, error) (bool, bool)
+	}); ok && a.err != nil && ctx.Err() == nil {
+		if a.ended, a.elsewhere = p.excuses(r, a.sent, a.err); a.ended {
+			return &reply{}, a, false
+		}
+	}
 	unread = a.err != nil
 	if !unread {
 		a.err = judge(act, r)

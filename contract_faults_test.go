@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ const (
 	foreign                // the endpoint sent the call to somebody unknown, and did nothing itself
 	tooMuch                // the answer is larger than the caller wants to read, at every endpoint
 	endless                // nothing fails and nothing comes
+	ended                  // a watch was taken and broke off without an event
 )
 
 // ending is what becomes of a call.
@@ -34,6 +36,7 @@ const (
 	stops                  // a *ClusterError that is ErrOutcomeUnknown, no other endpoint is asked
 	refused                // an Error or a *ReplyError, no other endpoint is asked
 	waits                  // the context's own error, when that ends
+	rearms                 // goes on at another endpoint after a pause; without one it waits
 )
 
 // section5 is the failure model of DESIGN, section 5.
@@ -46,6 +49,7 @@ var section5 = map[damage]map[callClass]ending{
 	foreign:  {reads: succeeds, idempotent: goesOn, once: goesOn},
 	tooMuch:  {reads: refused, idempotent: stops, once: stops},
 	endless:  {reads: waits, idempotent: waits, once: waits},
+	ended:    {reads: rearms}, // DESIGN, section 6
 }
 
 // fault is one thing that goes wrong at an endpoint.
@@ -62,11 +66,12 @@ type fault struct {
 }
 
 const (
-	contractPatience      = time.Minute     // of each call's context
-	contractHeaderTimeout = time.Second     // Config.HeaderTimeoutPerRequest
-	contractStall         = 2 * time.Second // Config.StallInterval's default
-	contractMaxBytes      = 8 << 10         // Config.MaxResponseBytes
-	movedPrefix           = "/moved"        // where redirects within an endpoint lead
+	contractPatience      = time.Minute           // of each call's context
+	contractHeaderTimeout = time.Second           // Config.HeaderTimeoutPerRequest
+	contractStall         = 2 * time.Second       // Config.StallInterval's default
+	contractRearm         = 50 * time.Millisecond // the pause before a watch is made again
+	contractMaxBytes      = 8 << 10               // Config.MaxResponseBytes
+	movedPrefix           = "/moved"              // where redirects within an endpoint lead
 
 	stallInHeaders = "stall in headers"
 	emptyReply     = "empty 200"
@@ -199,6 +204,8 @@ func (f fault) damageTo(m contractMethod) damage {
 		return harmless
 	case m.longPoll && (f.name == stallInHeaders || f.name == emptyReply):
 		return endless // that is a watch on which nothing happens
+	case m.longPoll && f.status == http.StatusOK && (errors.Is(f.is, syscall.ECONNRESET) || errors.Is(f.is, io.ErrUnexpectedEOF)):
+		return ended
 	}
 	return f.damage
 }

@@ -209,6 +209,8 @@ func watchRow(name string, opts *client.WatcherOptions) contractMethod {
 		return k.Watcher("/a", opts).Next(ctx)
 	})
 	m.longPoll = true
+	// What happens after the server has taken the watch, at 7.
+	m.good.body = strings.Replace(m.good.body, `"modifiedIndex":7`, `"modifiedIndex":8`, 1)
 	return m
 }
 

@@ -24,23 +24,6 @@ func decodeKeys(r *reply) (*Response, error) { return decodeResponse(r, true) }
 // NoValueOnSuccess, from which newer servers leave the node out.
 func decodeKeysMaybeWithoutNode(r *reply) (*Response, error) { return decodeResponse(r, false) }
 
-// decodeWatch makes a Response of an event. An empty body is a poll that ended
-// without one: nil.
-func decodeWatch(r *reply) (*watchReply, error) {
-	index, err := indexOf(r)
-	if err != nil {
-		return nil, err
-	}
-	if isSuccess(r.status) && len(bytes.TrimSpace(r.body)) == 0 {
-		return &watchReply{index: index}, nil
-	}
-	resp, err := decodeResponse(r, true)
-	if err != nil {
-		return nil, err
-	}
-	return &watchReply{index: index, event: resp}, nil
-}
-
 func decodeResponse(r *reply, wantNode bool) (*Response, error) {
 	if !isSuccess(r.status) {
 		return nil, keysError(r)

@@ -166,7 +166,7 @@ func TestDecodeKeysRefuses(t *testing.T) {
 	if _, err := decodeKeys(garbled); err == nil || !strings.Contains(err.Error(), `X-Etcd-Index is not a number: "-7"`) {
 		t.Errorf("a garbled index: got %v", err)
 	}
-	if _, err := decodeWatch(garbled); err == nil {
+	if _, err := (&poll{}).read(garbled); err == nil {
 		t.Error("a watch takes a garbled index")
 	}
 }
@@ -182,21 +182,27 @@ func TestDecodeKeysKeepsHeaders(t *testing.T) {
 	wantReplyError(t, err, ErrInvalidJSON)
 }
 
-func TestDecodeWatch(t *testing.T) {
+func TestReadPoll(t *testing.T) {
 	header := http.Header{"X-Etcd-Index": {"7"}}
-	r, err := decodeWatch(&reply{status: http.StatusOK, header: header, body: []byte("\n")})
-	if err != nil || r.event != nil || r.index != 7 {
-		t.Errorf("a poll without an event: got %+v, %v", r, err)
+	p := &poll{}
+	event, err := p.read(&reply{status: http.StatusOK, header: header, body: []byte("\n")})
+	if err != nil || event != nil || p.next != 8 {
+		t.Errorf("a poll without an event: got %+v, %v, next %d", event, err, p.next)
 	}
-	r, err = decodeWatch(&reply{status: http.StatusOK, header: header, body: []byte(`{"action":"set","node":{"key":"/a","modifiedIndex":9}}`)})
-	if err != nil || r.event == nil || r.event.Node.ModifiedIndex != 9 || r.event.Index != 7 {
-		t.Errorf("an event: got %+v, %v", r, err)
+	event, err = p.read(&reply{status: http.StatusOK, header: header, body: []byte(`{"action":"set","node":{"key":"/a","modifiedIndex":9}}`)})
+	if err != nil || event == nil || event.Node.ModifiedIndex != 9 || event.Index != 7 || p.next != 10 {
+		t.Errorf("an event: got %+v, %v, next %d", event, err, p.next)
 	}
-	_, err = decodeWatch(&reply{status: http.StatusBadRequest, header: header, body: []byte(`{"errorCode":401,"index":8}`)})
+	_, err = p.read(&reply{status: http.StatusBadRequest, header: header, body: []byte(`{"errorCode":401,"index":8}`)})
 	if !IsEventIndexCleared(err) {
 		t.Errorf("a refusal: got %v", err)
 	}
-	if _, err = decodeWatch(&reply{status: http.StatusGatewayTimeout}); err == nil {
-		t.Error("an empty 504 passes for a poll without an event")
+	p.began = time.Now()
+	if _, err = p.read(&reply{status: http.StatusGatewayTimeout}); err == nil {
+		t.Error("a 504 at once passes for a poll without an event")
+	}
+	p.began = time.Now().Add(-time.Minute)
+	if event, err = p.read(&reply{status: http.StatusGatewayTimeout}); event != nil || err != nil {
+		t.Errorf("a 504 after a minute: got %+v, %v", event, err)
 	}
 }

@@ -107,6 +107,11 @@ var (
 	// from its cluster, as its /health says, when another member is not.
 	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")
 
+	// ErrClusterIDChanged is the Err of a [*ReplyError] by which a watch ends
+	// whose endpoint belongs to another cluster than before: the indexes of one
+	// mean nothing in the other.
+	ErrClusterIDChanged = errors.New("client: the cluster ID has changed")
+
 	errNilContext = &InvalidInputError{Field: "context", Reason: "it is nil"}
 )
 

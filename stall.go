@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -163,17 +164,34 @@ func (g *stallGuard) lookAgain(waitedFor phase, after time.Duration) {
 	}
 }
 
+// guardBody makes the guard see the body of a reply whose header has come.
+func guardBody(g *stallGuard, resp *http.Response, act HTTPAction) {
+	if g == nil || resp.Body == nil {
+		return
+	}
+	waitsFor, between := awaitsBody, awaitsBody
+	if isLongPoll(act) && isSuccess(resp.StatusCode) {
+		waitsFor = awaitsEvent
+	}
+	if _, ok := act.(consumer); ok {
+		between = waitsFor // after one event comes the wait for the next
+	}
+	g.enter(waitsFor)
+	resp.Body = &guardedBody{resp.Body, g, between}
+}
+
 // guardedBody tells the guard of every byte that comes.
 type guardedBody struct {
 	io.ReadCloser
-	guard *stallGuard
+	guard   *stallGuard
+	between phase // what is waited for when something has come
 }
 
 // Read implements io.Reader.
 func (b *guardedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		b.guard.enter(awaitsBody)
+		b.guard.enter(b.between)
 	}
 	return n, err
 }

@@ -222,7 +222,7 @@ func TestQuietWatchLeavesAStoppedMember(t *testing.T) {
 	// 4 s of quiet are nothing unusual; then the probe has its 2 s.
 	within(t, time.Minute, 6*time.Second, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t.T, quiet, stopped, fakeAnswer{body: setReply})
+		s := newStage(t.T, quiet, stopped, eventAt(9))
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, time.Minute, 4*time.Second, func(t bubble) {
-				s := newStage(t.T, quiet, sick, fakeAnswer{body: setReply})
+				s := newStage(t.T, quiet, sick, eventAt(9))
 				if _, err := s.keys(t.T, "a", "b", "c").Watcher("/a", nil).Next(t.ctx); err != nil {
 					t.Fatal(err)
 				}

@@ -107,11 +107,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 		if err = rt.apply(req); err != nil {
 			return r, true, err
 		}
-		target := rt.target()
-		r, sent, err = x.roundTrip(ctx, req, target, class, isLongPoll(act))
-		if r != nil {
-			r.endpoint = target.name
-		}
+		r, sent, err = x.roundTrip(ctx, req, rt.target(), act, class)
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
@@ -126,7 +122,8 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 
 // roundTrip is one HTTP request and the reading of its reply. A reply whose body
 // broke off comes with both a reply and an error.
-func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, class retryClass, longPoll bool) (*reply, bool, error) {
+func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, act HTTPAction, class retryClass) (*reply, bool, error) {
+	longPoll := isLongPoll(act)
 	// One context for the attempt, ended when the body is in. Timers end it
 	// with a cause of their own, so that the reason is told and not guessed.
 	ctx, cancel := context.WithCancelCause(parent)
@@ -156,19 +153,35 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 		closeQuietly(resp.Body)
 		return nil, true, ErrHeaderTimeout
 	}
-	if longPoll && isSuccess(resp.StatusCode) {
-		guard.enter(awaitsEvent)
-	} else {
-		guard.enter(awaitsBody)
-	}
-	if guard != nil && resp.Body != nil {
-		resp.Body = &guardedBody{resp.Body, guard}
-	}
-	r := &reply{status: resp.StatusCode, header: resp.Header, http: resp}
-	if r.body, err = readBody(resp, x.maxBytes); isReadError(err) {
+	r := &reply{endpoint: ep.name, status: resp.StatusCode, header: resp.Header, http: resp}
+	guardBody(guard, resp, act)
+	if err = x.readReply(r, act); isReadError(err) {
 		err = &bodyReadError{whyEnded(ctx, err)}
 	}
 	return r, true, err
+}
+
+// readReply reads and closes the body. The action may look at the header first,
+// and may take the body of a success as it comes.
+func (x *exchange) readReply(r *reply, act HTTPAction) error {
+	if a, ok := act.(interface{ begins(*reply) error }); ok {
+		if err := a.begins(r); err != nil {
+			closeQuietly(r.http.Body)
+			return err
+		}
+	}
+	if a, ok := act.(consumer); ok && isSuccess(r.status) && r.http.Body != nil {
+		defer closeQuietly(r.http.Body)
+		return a.consume(r, r.http.Body, x.maxBytes)
+	}
+	var err error
+	r.body, err = readBody(r.http, x.maxBytes)
+	return err
+}
+
+// consumer is an action that takes the body of a success as it comes.
+type consumer interface {
+	consume(r *reply, body io.Reader, limit int64) error
 }
 
 // whyEnded gives the reason for which the client itself ended an attempt, or err

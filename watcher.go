@@ -2,59 +2,85 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
 	"time"
 )
 
 // Watcher waits for events, one after the other. It is for one goroutine at a
 // time. It holds no connection between two calls of Next, so there is nothing to
 // close.
+//
+// A Watcher delivers every event of its key after its start, in order and once,
+// or says by an error that it can't. Its start is AfterIndex, or else the moment
+// at which a server first took the watch. Not events, to the server, are: a
+// refresh; what happens below a directory that is deleted or expires as a whole,
+// which is one event, for the directory; hidden nodes below a key that is
+// watched recursively.
 type Watcher interface {
-	// Next returns the next event, as soon as there is one. A long poll that
-	// the server ended without an event is made again, after a pause when that
-	// happens often; nothing else is.
+	// Next returns the next event, as soon as there is one.
 	//
-	// Its errors are those of a read (see KeysAPI). After any of them Next may
-	// be called again and goes on where it was. An Error with
-	// ErrorCodeEventIndexCleared means that events were missed for good: read
-	// the key again and watch from that Response's Index.
+	// A long poll that ends without an event is made again, on another endpoint
+	// where that one has failed, and after a pause where it ended soon: whether
+	// the server or a proxy ended it, the connection broke, the member stopped,
+	// or it was cut off from its cluster.
+	//
+	// Servers remember 1,000 events, of all keys together. When older ones are
+	// wanted, Next reads the key with a quorum; if it exists and has not changed
+	// since, nothing was missed, and Next goes on from there. That can be told
+	// of a key that is not a directory, or is not watched recursively.
+	//
+	// Its errors, after each of which Next may be called again:
+	//   - context.Canceled, context.DeadlineExceeded: the context ended. The
+	//     next call goes on where this one was.
+	//   - an Error for which IsEventIndexCleared holds: events may have been
+	//     missed, for good. Read the key again. The next call goes on from the
+	//     error's Index.
+	//   - another Error or a *ReplyError: the server refuses the watch, for want
+	//     of credentials for instance. The next call asks again.
+	//   - a *ReplyError that is ErrClusterIDChanged: the endpoint belongs to
+	//     another cluster. Make a new Watcher.
+	//   - a *ClusterError: all endpoints failed, one after the other. The next
+	//     call goes on where this one was.
+	//   - an *InvalidInputError: the key can't be watched.
 	Next(context.Context) (*Response, error)
 }
 
 const (
 	firstRearmPause = 50 * time.Millisecond
 	lastRearmPause  = 5 * time.Second
-	// longEnough is how long a poll must have lasted to be worth no pause.
-	longEnough = time.Second
 )
 
-// watchReply is how one long poll ended.
-type watchReply struct {
-	index uint64    // the store's index when the server took the watch
-	event *Response // nil: without an event
-}
-
 type httpWatcher struct {
-	client    Client
-	path      string
-	err       error // why the key can't be watched
-	recursive bool
-	next      uint64 // the first index of interest; 0: whatever is next
+	client Client
+	poll   poll
+	err    error // why the key can't be watched
 }
 
 // Watcher implements KeysAPI.
 func (k *httpKeysAPI) Watcher(key string, opts *WatcherOptions) Watcher {
-	w := &httpWatcher{client: k.client}
-	w.path, w.err = keyPath(k.prefix, key)
-	if opts != nil {
-		w.recursive = opts.Recursive
-		if opts.AfterIndex > 0 {
-			w.next = opts.AfterIndex + 1
-		}
+	if opts == nil {
+		opts = &WatcherOptions{}
 	}
+	w := &httpWatcher{client: k.client}
+	w.poll, w.err = k.newPoll(key, opts.Recursive, opts.AfterIndex)
 	return w
+}
+
+// newPoll prepares the watch of a key for what comes after an index; 0 means
+// from now on.
+func (k *httpKeysAPI) newPoll(key string, recursive bool, after uint64) (poll, error) {
+	path, err := keyPath(k.prefix, key)
+	p := poll{path: path, recursive: recursive}
+	if below, ok := strings.CutPrefix(path, defaultKeysPrefix); ok && err == nil {
+		p.dir, err = url.PathUnescape(strings.TrimSuffix(below, "/") + "/")
+	}
+	if after > 0 {
+		p.next = after + 1
+	}
+	return p, err
 }
 
 // Next implements Watcher.
@@ -62,36 +88,64 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	pause := firstRearmPause
+	var pace pace
 	for {
-		start := time.Now()
-		r, err := call(ctx, w.client, w.poll(), decodeWatch)
-		if err != nil {
+		pace.start()
+		event, err := w.poll.once(ctx, w.client, &w.poll)
+		if IsEventIndexCleared(err) {
+			err = w.poll.goOnAfterLoss(ctx, w.client, err)
+		}
+		if event != nil || err != nil {
+			return event, err
+		}
+		if err := pace.keep(ctx); err != nil {
 			return nil, err
 		}
-		if r.event != nil {
-			w.next = r.event.Node.ModifiedIndex + 1
-			return r.event, nil
-		}
-		if w.next == 0 && r.index > 0 {
-			w.next = r.index + 1 // what comes between two polls counts too
-		}
-		if time.Since(start) >= longEnough {
-			pause = firstRearmPause
-			continue
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return nil, err
-		}
-		pause = min(2*pause, lastRearmPause)
 	}
 }
 
-func (w *httpWatcher) poll() *action {
-	query := url.Values{"wait": {"true"}}
-	setTrue(query, "recursive", w.recursive)
-	if w.next > 0 {
-		query.Set("waitIndex", strconv.FormatUint(w.next, 10))
+// goOnAfterLoss decides what the loss of history means: nothing, if the key is
+// as it was, or else the error, after which the watch goes on from its index.
+func (p *poll) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
+	act := &action{method: http.MethodGet, path: p.path, query: "quorum=true", class: classRead}
+	now, err := call(ctx, c, act, decodeKeys)
+	if err == nil && p.isUnchanged(now) {
+		p.next = now.Index + 1
+		return nil
 	}
-	return &action{method: http.MethodGet, path: w.path, query: query.Encode(), class: classRead, longPoll: true}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var cleared Error
+	if errors.As(loss, &cleared) && cleared.Index > 0 {
+		p.next = cleared.Index + 1
+	}
+	return loss
+}
+
+// isUnchanged reports whether the node that a quorum read gave shows that no
+// event of this watch was missed. A node that is there, and was last written
+// before the events of interest, was neither deleted nor made anew; but what is
+// gone from below a directory has left no trace.
+func (p *poll) isUnchanged(now *Response) bool {
+	n := now.Node
+	return now.Index >= p.next && n.Key != "" && n.ModifiedIndex < p.next && !(p.recursive && n.Dir)
+}
+
+// pace puts pauses between polls that end soon without an event.
+type pace struct {
+	began time.Time
+	pause time.Duration
+}
+
+func (p *pace) start() { p.began = time.Now() }
+
+// keep waits before the next poll.
+func (p *pace) keep(ctx context.Context) error {
+	if time.Since(p.began) >= longEnough {
+		p.pause = 0
+		return ctx.Err()
+	}
+	p.pause = min(max(2*p.pause, firstRearmPause), lastRearmPause)
+	return sleep(ctx, p.pause)
 }

@@ -66,13 +66,13 @@ func TestWatcherWithoutOptionsWatchesFromNowOn(t *testing.T) {
 // What comes between two polls counts too: the first says when the watch began.
 func TestWatcherRemembersWhenItBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := script(t, fakeAnswer{}, fakeAnswer{header: "X-Etcd-Index: 41"}, fakeAnswer{header: "X-Etcd-Index: 99"}, eventAt(55))
+		f := script(t, fakeAnswer{}, fakeAnswer{header: "X-Etcd-Index: 41"}, fakeAnswer{header: "X-Etcd-Index: 99"}, eventAt(155))
 		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", nil)
-		if resp, err := w.Next(t.Context()); err != nil || resp.Node.ModifiedIndex != 55 {
+		if resp, err := w.Next(t.Context()); err != nil || resp.Node.ModifiedIndex != 155 {
 			t.Errorf("got %+v, %v", resp, err)
 		}
-		// The first does not say; the second does; the third does not change it.
-		wantPolls(t, f, "wait=true", "wait=true", "wait=true&waitIndex=42", "wait=true&waitIndex=42")
+		// The first does not say; the second does; up to 99 the third has looked.
+		wantPolls(t, f, "wait=true", "wait=true", "wait=true&waitIndex=42", "wait=true&waitIndex=100")
 	})
 }
 
@@ -125,7 +125,8 @@ func TestWatcherRearmsAQuietPollAtOnce(t *testing.T) {
 
 func TestWatcherGoesOnAfterAnError(t *testing.T) {
 	cleared := fakeAnswer{status: 400, body: `{"errorCode":401,"message":"The event in requested index is outdated and cleared","cause":"the requested history has been cleared [100/9]","index":1099}`}
-	f := script(t, eventAt(8), cleared, fakeAnswer{status: 503}, fakeAnswer{body: "<html>"}, fakeAnswer{body: `{"action":"set"}`}, eventAt(10))
+	missing := fakeAnswer{status: 404, body: `{"errorCode":100,"message":"Key not found","cause":"/a","index":1100}`}
+	f := script(t, eventAt(8), cleared, missing, fakeAnswer{status: 503}, fakeAnswer{body: "<html>"}, fakeAnswer{body: `{"action":"set"}`}, eventAt(1105))
 	w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 7})
 	if _, err := w.Next(t.Context()); err != nil {
 		t.Fatal(err)
@@ -139,10 +140,12 @@ func TestWatcherGoesOnAfterAnError(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if resp, err := w.Next(t.Context()); err != nil || resp.Node.ModifiedIndex != 10 {
+	if resp, err := w.Next(t.Context()); err != nil || resp.Node.ModifiedIndex != 1105 {
 		t.Errorf("got %+v, %v", resp, err)
 	}
-	wantPolls(t, f, "wait=true&waitIndex=8", "wait=true&waitIndex=9", "wait=true&waitIndex=9", "wait=true&waitIndex=9", "wait=true&waitIndex=9", "wait=true&waitIndex=9")
+	// What was lost is lost: it goes on from where the error said.
+	wantPolls(t, f, "wait=true&waitIndex=8", "wait=true&waitIndex=9", "quorum=true",
+		"wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100")
 }
 
 func TestWatcherMovesToAnotherEndpoint(t *testing.T) {

@@ -1,0 +1,284 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+)
+
+// EventKind says what happened to a node.
+type EventKind string
+
+// The kinds of events. All but EventResync are the actions of the etcd v2 API.
+const (
+	EventSet              EventKind = "set"
+	EventCreate           EventKind = "create"
+	EventUpdate           EventKind = "update"
+	EventCompareAndSwap   EventKind = "compareAndSwap"
+	EventDelete           EventKind = "delete"
+	EventCompareAndDelete EventKind = "compareAndDelete"
+	EventExpire           EventKind = "expire"
+
+	// EventResync is no change but a new beginning: Node is all there is, read
+	// with a quorum, nil if the key does not exist, and the events that follow
+	// are those after Index. It comes first where EventsOptions.Snapshot is set,
+	// and whenever the server's history has been lost: what a consumer has
+	// made of the events before is to be replaced by it.
+	EventResync EventKind = "resync"
+)
+
+// Event is a change of a watched key.
+type Event struct {
+	// Kind says what happened.
+	Kind EventKind
+
+	// Node is the node after the change; for a deleted one it has the key, and
+	// the index at which it went. A directory that is deleted or expires is one
+	// event; what was below it has gone too.
+	Node *Node
+
+	// PrevNode is the node before the change, nil if there was none.
+	PrevNode *Node
+
+	// Index is the index of the change, Node.ModifiedIndex. For EventResync, it
+	// is that of the snapshot.
+	Index uint64
+}
+
+// IsWrite reports whether the event gave the node a value or made a directory.
+func (e *Event) IsWrite() bool {
+	switch e.Kind {
+	case EventSet, EventCreate, EventUpdate, EventCompareAndSwap:
+		return true
+	default:
+		return false
+	}
+}
+
+// IsDelete reports whether the node is gone, be it deleted or expired.
+func (e *Event) IsDelete() bool {
+	switch e.Kind {
+	case EventDelete, EventCompareAndDelete, EventExpire:
+		return true
+	default:
+		return false
+	}
+}
+
+// EventsOptions modify Events. The zero value changes nothing.
+type EventsOptions struct {
+	// Recursive reports events below the key as well, hidden nodes aside.
+	Recursive bool
+
+	// AfterIndex makes the first event the first one whose index is greater.
+	// Zero means from when a server first takes the watch.
+	AfterIndex uint64
+
+	// Snapshot begins with an EventResync and goes on, without a gap, from
+	// there. AfterIndex must be zero then.
+	Snapshot bool
+
+	// Buffer is how many events are read ahead of the loop. A server drops a
+	// watch whose events it can't get rid of; the watch is then made again
+	// where it was, but if more than 1,000 events have happened since it ends in
+	// an EventResync. Zero means 4096.
+	Buffer int
+
+	// Retry, unless nil, is called with each error that is not final, before it
+	// is tried again. It must not block.
+	Retry func(error)
+}
+
+const defaultEventBuffer = 4096
+
+// Events gives the events of a key, in order, each once, for as long as the loop
+// over them goes on:
+//
+//	for event, err := range client.Events(ctx, kapi, "/config", &client.EventsOptions{Recursive: true, Snapshot: true}) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+//
+// A nil opts watches the key itself from now on. Each loop over the result is a
+// watch of its own. It ends, its connection is closed and its goroutine gone,
+// when the loop is left or after an error, which is always the last thing that
+// the loop sees: the context's own error, or one that will not go away, such as
+// an [Error] for want of credentials, [ErrClusterIDChanged], or an
+// [*InvalidInputError]. Failing endpoints and clusters are not: Events tries
+// again, with pauses that grow to 5 seconds, until the context ends.
+//
+// Nothing is missed in silence. Where the server's history has been lost, which
+// holds the last 1,000 events of all keys together, the loop sees one
+// [EventResync]. What counts as an event is said at [Watcher].
+//
+// On a KeysAPI of this package many events come over one connection, and are
+// read ahead of the loop; on any other KeysAPI, Events uses its Watcher.
+func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) iter.Seq2[*Event, error] {
+	var o EventsOptions
+	if opts != nil {
+		o = *opts
+	}
+	return func(yield func(*Event, error) bool) {
+		if err := checkEvents(ctx, o); err != nil {
+			yield(nil, err)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f := &follower{kapi: kapi, key: key, opts: o, found: make(chan *Event, o.Buffer)}
+		if o.Buffer == 0 {
+			f.found = make(chan *Event, defaultEventBuffer)
+		}
+		go f.run(ctx)
+		for event := range f.found {
+			if !yield(event, nil) {
+				cancel()
+				for range f.found { // until run has ended
+				}
+				return
+			}
+		}
+		yield(nil, f.err)
+	}
+}
+
+func checkEvents(ctx context.Context, o EventsOptions) error {
+	switch {
+	case ctx == nil:
+		return errNilContext
+	case o.Snapshot && o.AfterIndex > 0:
+		return &InvalidInputError{Field: "AfterIndex", Reason: "a snapshot has an index of its own"}
+	case o.Buffer < 0:
+		return &InvalidInputError{Field: "Buffer", Reason: "it is negative"}
+	}
+	return nil
+}
+
+// follower reads events ahead of a loop.
+type follower struct {
+	kapi  KeysAPI
+	key   string
+	opts  EventsOptions
+	found chan *Event // closed when run ends
+	err   error       // why; set before
+}
+
+// eventSource is a watch that can be resumed after any error.
+type eventSource interface {
+	// follow calls take with each event until that is false or an error comes.
+	follow(ctx context.Context, take func(*Response) bool) error
+}
+
+// run follows the key until the context ends or a final error comes.
+func (f *follower) run(ctx context.Context) {
+	defer close(f.found)
+	take := func(r *Response) bool {
+		return f.put(ctx, &Event{Kind: EventKind(r.Action), Node: r.Node, PrevNode: r.PrevNode, Index: r.Node.ModifiedIndex})
+	}
+	var source eventSource
+	var err error
+	var retry pace
+	if !f.opts.Snapshot {
+		source, err = f.source(f.opts.AfterIndex)
+	}
+	for err == nil {
+		retry.start()
+		if source == nil {
+			source, err = f.resync(ctx)
+		} else if err = source.follow(ctx, take); IsEventIndexCleared(err) {
+			source, err = nil, retry.keep(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		case err != nil && !isFinal(err):
+			if f.opts.Retry != nil {
+				f.opts.Retry(err)
+			}
+			err = retry.keep(ctx)
+		}
+	}
+	f.err = err
+}
+
+// put hands an event to the loop; it is false when the context has ended.
+func (f *follower) put(ctx context.Context, event *Event) bool {
+	select {
+	case f.found <- event:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// resync reads all there is and begins to watch from there.
+func (f *follower) resync(ctx context.Context) (eventSource, error) {
+	event := &Event{Kind: EventResync}
+	now, err := f.kapi.Get(ctx, f.key, &GetOptions{Recursive: f.opts.Recursive, Quorum: true})
+	var missing Error
+	switch {
+	case err == nil:
+		event.Node, event.Index = now.Node, now.Index
+	case errors.As(err, &missing) && missing.Code == ErrorCodeKeyNotFound:
+		event.Index = missing.Index
+	default:
+		return nil, err
+	}
+	source, err := f.source(event.Index)
+	if err == nil && !f.put(ctx, event) {
+		err = ctx.Err()
+	}
+	return source, err
+}
+
+// source prepares a watch of what comes after an index.
+func (f *follower) source(after uint64) (eventSource, error) {
+	k, ok := f.kapi.(*httpKeysAPI)
+	if !ok {
+		w := f.kapi.Watcher(f.key, &WatcherOptions{AfterIndex: after, Recursive: f.opts.Recursive})
+		return watcherSource{w}, nil
+	}
+	p, err := k.newPoll(f.key, f.opts.Recursive, after)
+	return &pollSource{client: k.client, poll: &p}, err
+}
+
+// isFinal reports whether to try again is of no use.
+func isFinal(err error) bool {
+	var keys Error
+	var reply *ReplyError
+	var input *InvalidInputError
+	switch {
+	case isContextError(err), errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
+		return true
+	case errors.Is(err, ErrClusterUnavailable):
+		return false
+	case errors.As(err, &keys):
+		return keys.Code < ErrorCodeRaftInternal
+	case errors.As(err, &reply):
+		return isClientError(reply.StatusCode) && !isIdleTimeout(reply.StatusCode) && reply.StatusCode != http.StatusTooManyRequests
+	}
+	return false
+}
+
+var errNoEvent = errors.New("client: the Watcher returned neither event nor error")
+
+// watcherSource follows by the Watcher of any KeysAPI.
+type watcherSource struct{ watcher Watcher }
+
+func (s watcherSource) follow(ctx context.Context, take func(*Response) bool) error {
+	for {
+		event, err := s.watcher.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if event == nil || event.Node == nil {
+			return errNoEvent
+		}
+		if !take(event) {
+			return ctx.Err()
+		}
+	}
+}

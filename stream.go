@@ -1,0 +1,121 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+)
+
+// stream is a poll that takes more than one event of a reply.
+type stream struct {
+	*poll
+	deliver func(*Response) bool // false: that is enough
+}
+
+// consume reads the events as they come.
+func (s *stream) consume(r *reply, body io.Reader, limit int64) error {
+	s.accepted = true
+	lines := bufio.NewReaderSize(body, 32<<10)
+	for {
+		line, err := readLine(lines, limit)
+		if len(line) > 0 && err == nil {
+			one := *r
+			one.body = line
+			event, decodeErr := decodeResponse(&one, true)
+			if decodeErr != nil {
+				return decodeErr
+			}
+			index := event.Node.ModifiedIndex
+			if event = s.pass(event); event != nil && !s.deliver(event) {
+				return nil
+			}
+			if index <= s.index {
+				return nil // an event of the history is the only one: now the stream would jump
+			}
+			continue
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// readLine reads up to a line break, which JSON text has none of. What comes
+// before an error is the beginning of an event, and of no use.
+func readLine(lines *bufio.Reader, limit int64) ([]byte, error) {
+	var long []byte
+	for {
+		part, err := lines.ReadSlice('\n')
+		if int64(len(long)+len(part)) > limit {
+			return nil, ErrResponseTooLarge
+		}
+		switch {
+		case err == nil && long == nil:
+			return bytes.TrimSpace(part), nil
+		case err == nil:
+			return bytes.TrimSpace(append(long, part...)), nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			long = append(long, part...)
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
+		default:
+			return nil, &bodyReadError{err}
+		}
+	}
+}
+
+// pollSource follows by polls of its own: one event at a time while it catches
+// up with the history, since a stream would give one event of it and then jump
+// to new ones, and by a stream once it is at the head.
+type pollSource struct {
+	client Client
+	poll   *poll
+}
+
+// follow implements eventSource.
+func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) error {
+	var pace pace
+	atHead := true // until the server says otherwise
+	for {
+		pace.start()
+		before := s.poll.events
+		err := s.request(ctx, atHead, take)
+		if IsEventIndexCleared(err) {
+			err = s.poll.goOnAfterLoss(ctx, s.client, err)
+		}
+		if err != nil {
+			return err
+		}
+		atHead = s.poll.isCaughtUp()
+		if s.poll.events > before {
+			continue
+		}
+		if err := pace.keep(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// request makes one request, for a stream of events or for one.
+func (s *pollSource) request(ctx context.Context, asStream bool, take func(*Response) bool) error {
+	s.poll.stream = asStream
+	var event *Response
+	var err error
+	if asStream {
+		event, err = s.poll.once(ctx, s.client, &stream{poll: s.poll, deliver: take})
+	} else {
+		event, err = s.poll.once(ctx, s.client, s.poll)
+	}
+	if event != nil {
+		take(event)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
