@@ -126,10 +126,11 @@ func keysOf(t *testing.T, members []*harness.Member) client.KeysAPI {
 }
 
 // eventually makes a call until it succeeds; for what is not the story itself.
+// What an election swallows is not waited for.
 func eventually(t *testing.T, do func(ctx context.Context) error) {
 	t.Helper()
 	harness.WaitFor(t, callTimeout, func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
 		return do(ctx)
 	})

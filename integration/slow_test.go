@@ -41,7 +41,7 @@ func TestContextThatEndsWhileAnAnswerIsOwed(t *testing.T) {
 		m := pinnedMember(t, c, kapi)
 		m.Proxy().Inject(harness.Fault{Kind: harness.Stall, Match: harness.Match{Path: "/v2"}})
 		ctx := within(t, 500*time.Millisecond)
-		if _, err := kapi.Get(ctx, "/k", nil); !isBare(err, ctx.Err()) || ctx.Err() == nil {
+		if _, err := kapi.CreateInOrder(ctx, "/queue", "v", nil); !isBare(err, ctx.Err()) || ctx.Err() == nil {
 			t.Errorf("got %T (%v), want %v itself", err, err, ctx.Err())
 		}
 		wantUnder(t, "the next call", timed(func() {

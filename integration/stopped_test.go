@@ -169,10 +169,7 @@ func TestWatchOnAMemberThatIsStopped(t *testing.T) {
 				waitForWatch(t, m)
 				stop(t, m)
 				wantUnder(t, "the event", timed(func() {
-					eventually(t, func(ctx context.Context) error {
-						_, err := keysOf(t, others(c, m)).Set(ctx, key, "v", nil)
-						return err
-					})
+					setAt(t, others(c, m), key, "v")
 					wantEvent(t, <-event, "set", key, "v")
 				}), 10*time.Second)
 				goOn(t, c, m)
@@ -235,7 +232,7 @@ func TestConnectionsThatBecomeABlackHole(t *testing.T) {
 		// The member answers probes, which come on new connections, so it is
 		// merely slow: the context is what ends the call.
 		ctx := within(t, 2*time.Second)
-		if _, err := kapi.Get(ctx, "/k", nil); !isBare(err, ctx.Err()) || ctx.Err() == nil {
+		if _, err := kapi.CreateInOrder(ctx, "/queue", "v", nil); !isBare(err, ctx.Err()) || ctx.Err() == nil {
 			t.Errorf("got %T (%v), want %v itself", err, err, ctx.Err())
 		}
 		wantUnder(t, "the next call", timed(func() {

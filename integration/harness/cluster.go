@@ -164,17 +164,25 @@ func (c *Cluster) WaitHealthy(ctx context.Context) error {
 }
 
 // Restart starts every member again, after killing those that run, and returns
-// when all are healthy.
+// when all are healthy. A port that is taken for a moment is waited for.
 func (c *Cluster) Restart(ctx context.Context) error {
 	for _, m := range c.members {
 		m.Kill()
 	}
-	for _, m := range c.members {
-		if err := m.run(ctx, "existing"); err != nil {
+	for {
+		for _, m := range c.members {
+			if m.process != nil && m.process.running() {
+				continue
+			}
+			if err := m.run(ctx, "existing"); err != nil {
+				return err
+			}
+		}
+		err := c.WaitHealthy(ctx)
+		if !errors.Is(err, errPortTaken) || ctx.Err() != nil {
 			return err
 		}
 	}
-	return c.WaitHealthy(ctx)
 }
 
 // Close ends all members and removes what StartCluster created. It may be
