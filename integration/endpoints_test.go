@@ -21,6 +21,7 @@ func TestFreshClientsWithOneOfTwoEndpointsDown(t *testing.T) {
 	onFaulty(t, func(s story) {
 		t, c := s.t, s.c
 		c.Member(0).Kill()
+		setAt(t, c.Members()[1:], "/elected", "v") // If it was the leader, there is another now.
 		two := func(cfg *client.Config) { cfg.Endpoints = c.Endpoints()[:2] }
 		for range 50 {
 			resp, err := freshKeys(t, c, two).Create(within(t, 5*time.Second), uniqueKey("fresh"), "v")
