@@ -97,7 +97,7 @@ type exchange struct {
 // that no part of the request left. A redirect that is not followed comes with
 // both a reply, whose status tells, and an error. lookup finds the endpoint that
 // has an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
+func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, terms stallTerms, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
 	rt := &route{config: x.credentials, at: ep, lookup: lookup}
 	for via := 1; ; via++ {
 		req := act.HTTPRequest(ep.base)
@@ -108,7 +108,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 			return r, true, err
 		}
 		target := rt.target()
-		r, sent, err = x.roundTrip(ctx, req, target, class, isLongPoll(act))
+		r, sent, err = x.roundTrip(ctx, req, target, terms, isLongPoll(act))
 		if r != nil {
 			r.endpoint = target.name
 		}
@@ -126,12 +126,12 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 
 // roundTrip is one HTTP request and the reading of its reply. A reply whose body
 // broke off comes with both a reply and an error.
-func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, class retryClass, longPoll bool) (*reply, bool, error) {
+func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, terms stallTerms, longPoll bool) (*reply, bool, error) {
 	// One context for the attempt, ended when the body is in. Timers end it
 	// with a cause of their own, so that the reason is told and not guessed.
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	guard := x.stalls.watch(ctx, cancel, ep, class == classRead)
+	guard := x.stalls.watch(ctx, cancel, ep, terms)
 	defer guard.end()
 	var trace sendTrace
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
@@ -165,8 +165,9 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 		resp.Body = &guardedBody{resp.Body, guard}
 	}
 	r := &reply{status: resp.StatusCode, header: resp.Header, http: resp}
-	if r.body, err = readBody(resp, x.maxBytes); isReadError(err) {
-		err = &bodyReadError{whyEnded(ctx, err)}
+	var broken *bodyReadError
+	if r.body, err = readBody(resp, x.maxBytes); errors.As(err, &broken) {
+		err = &bodyReadError{whyEnded(ctx, broken.err)}
 	}
 	return r, true, err
 }
