@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -72,7 +73,9 @@ type Config struct {
 	// there. If it does not answer that either, the attempt is given up as a
 	// failure of that endpoint (ErrStalled); if it does, it is merely slow, and
 	// is waited for and asked again. A reply whose body stops coming for as long
-	// is given up too. While replies come in time nothing is sent, save that a
+	// is given up too. Calls that may be repeated leave an endpoint that is slow
+	// when half of the time to the deadline is over, if there is another
+	// (ErrOverdue), and come back to it when all others fail. While replies come in time nothing is sent, save that a
 	// member whose raft index stands still for 10 seconds is asked whether it
 	// has a quorum. The time is
 	// shortened to a fifth of what the context's deadline leaves, and doubled
@@ -161,7 +164,7 @@ func New(cfg Config) (Client, error) {
 	c.prober.transport = c.exchange.transport
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
-		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell}
+		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell, suspectTheDead: c.suspectTheDead}
 		if cfg.StallInterval == 0 {
 			c.exchange.stalls.interval = defaultStallInterval
 		}
@@ -223,13 +226,18 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 	class := classOf(act, view.at(0).base)
 	failed := &ClusterError{}
 	var tried tries
+	overdue := -1 // the endpoint that was left though it is alive
 	for i, ok := view.choose(nil, c.isSuspect); ok; i, ok = view.choose(tried, c.isSuspect) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		tried = view.mark(tried, i)
 		ep := view.at(i)
-		r, a, unread := c.ask(ctx, ep, act, class, view)
+		terms := stallTerms{
+			reads:   class == classRead,
+			mayMove: overdue < 0 && c.mayRepeat(class) && !isLongPoll(act) && len(failed.Errors)+1 < len(view.order),
+		}
+		r, a, unread := c.ask(ctx, ep, act, attempt{class: class, strict: c.strictWrites}, terms, view)
 		if a.ended {
 			if a.elsewhere {
 				c.suspect(ep)
@@ -260,12 +268,19 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 			}
 			return r, nil
 		}
-		c.suspect(ep)
+		if errors.Is(a.err, ErrOverdue) {
+			overdue = i
+		} else {
+			c.suspect(ep)
+		}
 		failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
 		failed.OutcomeUnknown = failed.OutcomeUnknown || a.mayBeApplied() && class != classRead
 		if v == verdictStop {
 			c.pool.pin(view, i+1)
 			return nil, failed
+		}
+		if overdue >= 0 && i != overdue && len(failed.Errors) == len(view.order) {
+			tried[overdue] = false // the others have failed: it was merely late
 		}
 	}
 	c.allFailed.tell()
@@ -273,9 +288,9 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 }
 
 // ask makes one attempt. unread is true when no whole reply came of it.
-func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, view *endpointView) (r *reply, a attempt, unread bool) {
-	a = attempt{class: class, strict: c.strictWrites}
-	r, a.sent, a.err = c.exchange.try(ctx, ep, act, class, view.lookup)
+func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPAction, known attempt, terms stallTerms, view *endpointView) (r *reply, a attempt, unread bool) {
+	a = known
+	r, a.sent, a.err = c.exchange.try(ctx, ep, act, terms, view.lookup)
 	if p, ok := act.(interface {
 		excuses(*reply, bool, error) (bool, bool)
 	}); ok && a.err != nil && ctx.Err() == nil {
@@ -292,6 +307,11 @@ func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPActio
 		a.err = withReply(a.err, r)
 	}
 	return r, a, unread
+}
+
+// mayRepeat reports whether a call may be sent again when its outcome is unknown.
+func (c *httpClusterClient) mayRepeat(class retryClass) bool {
+	return class == classRead || class == classIdempotent && !c.strictWrites
 }
 
 // judge asks the action whether r is an answer. An action of another package

@@ -25,6 +25,11 @@ type endpoint struct {
 // origin identifies the server behind the endpoint, whatever its spelling.
 func (e *endpoint) origin() string { return originOf(&e.base) }
 
+// isSame reports whether other is the same place, whatever its spelling.
+func (e *endpoint) isSame(other *endpoint) bool {
+	return e.origin() == other.origin() && e.base.Path == other.base.Path
+}
+
 func originOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -134,10 +139,8 @@ func parseEndpoints(raws []string) ([]*endpoint, error) {
 
 // appendNew appends e unless the list has that server and base path already.
 func appendNew(endpoints []*endpoint, e *endpoint) []*endpoint {
-	for _, known := range endpoints {
-		if known.origin() == e.origin() && known.base.Path == e.base.Path {
-			return endpoints
-		}
+	if slices.ContainsFunc(endpoints, e.isSame) {
+		return endpoints
 	}
 	return append(endpoints, e)
 }
@@ -197,6 +200,16 @@ func (v *endpointView) mark(tried tries, i int) tries {
 	return tried
 }
 
+// same gives the endpoint with the origin and base path of ep, or nil.
+func (v *endpointView) same(ep *endpoint) *endpoint {
+	for _, known := range v.given {
+		if known.isSame(ep) {
+			return known
+		}
+	}
+	return nil
+}
+
 // lookup gives the endpoint that has the origin, or nil.
 func (v *endpointView) lookup(origin string) *endpoint {
 	if i := v.find(origin); i >= 0 {
@@ -232,7 +245,7 @@ func (p *endpointPool) replace(list *endpointList) {
 		next.pinned = max(0, next.find(old.at(0).origin()))
 		for _, ep := range list.given {
 			// One that is in use already must not be written to.
-			if known := old.lookup(ep.origin()); known != nil && known != ep {
+			if known := old.same(ep); known != nil && known != ep {
 				ep.suspicion, ep.standstill = known.suspicion, known.standstill
 			}
 		}

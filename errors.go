@@ -103,6 +103,13 @@ var (
 	// either, or a reply whose body stopped coming for as long.
 	ErrStalled = errors.New("client: the endpoint has stopped answering")
 
+	// ErrOverdue is how an attempt is given up at an endpoint that is alive, as
+	// a probe has shown, when half of the time to the context's deadline is over:
+	// for calls that may be repeated, and where another endpoint is left, so
+	// that it has the time to answer. (A member loses what it has passed on to a
+	// leader that dies, and says so after 6 seconds.)
+	ErrOverdue = errors.New("client: the answer is overdue, though the endpoint is alive")
+
 	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
 	// from its cluster, as its /health says, when another member is not.
 	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")

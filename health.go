@@ -40,7 +40,7 @@ func (c *httpClusterClient) recheck(ep *endpoint) {
 	patience := c.exchange.stalls.interval
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if c.prober.ask(ctx, ep, patience) == pulseGood {
+	if p := c.prober.ask(ctx, ep, patience); p == pulseGood || p == pulseStranger {
 		ep.suspicion.clear()
 	}
 }
@@ -62,6 +62,22 @@ func (c *httpClusterClient) checkQuorum(ep *endpoint) {
 	ctx := context.Background()
 	if c.prober.ask(ctx, ep, patience) == pulseNoQuorum && c.anotherIsWell(ctx, ep, patience) {
 		c.suspect(ep)
+	}
+}
+
+// suspectTheDead makes suspects of the endpoints other than ep that have no
+// pulse, so that a call which leaves ep does not come to them first. It does not
+// wait; what it starts ends within patience.
+func (c *httpClusterClient) suspectTheDead(ep *endpoint, patience time.Duration) {
+	for _, other := range c.pool.view().order {
+		if other.isSame(ep) || !other.suspicion.mayLook(time.Now(), c.exchange.stalls.interval) {
+			continue
+		}
+		go func() {
+			if c.prober.ask(context.Background(), other, patience) == pulseNone {
+				c.suspect(other)
+			}
+		}()
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	pulseNoQuorum
 	// pulseGood: the member answers.
 	pulseGood
+	// pulseStranger: something answers, and not as a member does: a proxy
+	// perhaps.
+	pulseStranger
 	// pulseUnasked: whoever asked went away before there was an answer.
 	pulseUnasked
 )
@@ -176,8 +179,12 @@ func pulseOf(status int, body string) pulse {
 	if json.Unmarshal([]byte(body), &document) == nil && (document.Health == "false" || document.Health == false) {
 		return pulseNoQuorum
 	}
-	if status == http.StatusServiceUnavailable {
+	switch {
+	case status == http.StatusServiceUnavailable:
 		return pulseNoQuorum
+	case document.Health == nil:
+		return pulseStranger
+	default:
+		return pulseGood
 	}
-	return pulseGood
 }

@@ -28,6 +28,14 @@ type stallGuards struct {
 	prober   *prober
 	// anotherIsWell reports whether an endpoint other than ep has a good pulse.
 	anotherIsWell func(ctx context.Context, ep *endpoint, patience time.Duration) bool
+	// suspectTheDead looks for endpoints other than ep without a pulse.
+	suspectTheDead func(ep *endpoint, patience time.Duration)
+}
+
+// stallTerms say what an attempt may be given up for.
+type stallTerms struct {
+	reads   bool // the request changes nothing: it may leave a member without quorum
+	mayMove bool // another endpoint may be asked, if there is time left for it
 }
 
 // phase is what an attempt waits for.
@@ -48,6 +56,7 @@ type stallGuard struct {
 	giveUp   context.CancelCauseFunc
 	endpoint *endpoint
 	reads    bool          // the request changes nothing
+	overdue  time.Time     // when to leave an endpoint that is alive; zero: never
 	patience time.Duration // the interval, shortened where the deadline is near
 
 	mu    sync.Mutex // guards the fields below
@@ -58,13 +67,17 @@ type stallGuard struct {
 
 // watch begins to guard an attempt; giveUp ends it with the reason. The guard
 // must be ended. A nil guard is one that never gives up.
-func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc, ep *endpoint, reads bool) *stallGuard {
+func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc, ep *endpoint, terms stallTerms) *stallGuard {
 	if sg.interval <= 0 {
 		return nil
 	}
-	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, reads: reads, patience: sg.interval, since: time.Now()}
+	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, reads: terms.reads, patience: sg.interval, since: time.Now()}
 	if deadline, ok := ctx.Deadline(); ok {
-		g.patience = min(g.patience, max(deadline.Sub(g.since)/stallShare, leastStallInterval))
+		left := deadline.Sub(g.since)
+		g.patience = min(g.patience, max(left/stallShare, leastStallInterval))
+		if terms.mayMove {
+			g.overdue = g.since.Add(left / 2)
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -109,20 +122,32 @@ func (g *stallGuard) look() {
 	if waitsFor == awaitsNothing {
 		return
 	}
-	if silent < g.tolerance(waitsFor) {
+	if silent < g.tolerance(waitsFor) && !g.isOverdue(waitsFor) {
 		g.lookAgain(waitsFor, g.tolerance(waitsFor)-silent)
 		return
 	}
 	if reason := g.verdict(waitsFor); reason != nil {
 		g.abandon(waitsFor, reason)
 	}
-	g.lookAgain(waitsFor, g.tolerance(waitsFor))
+	after := g.tolerance(waitsFor)
+	if left := time.Until(g.overdue); waitsFor == awaitsHeader && left > 0 {
+		after = min(after, left)
+	}
+	g.lookAgain(waitsFor, after)
+}
+
+// isOverdue reports whether another endpoint should get its chance.
+func (g *stallGuard) isOverdue(waitsFor phase) bool {
+	return waitsFor == awaitsHeader && !g.overdue.IsZero() && !time.Now().Before(g.overdue)
 }
 
 // verdict gives the reason to give the attempt up, or nil to wait on.
 func (g *stallGuard) verdict(waitsFor phase) error {
 	if waitsFor == awaitsBody {
 		return ErrStalled
+	}
+	if waitsFor == awaitsHeader && !g.overdue.IsZero() {
+		g.guards.suspectTheDead(g.endpoint, g.patience)
 	}
 	switch g.guards.prober.ask(g.ctx, g.endpoint, g.patience) {
 	case pulseNone:
@@ -131,7 +156,10 @@ func (g *stallGuard) verdict(waitsFor phase) error {
 		if g.reads && g.guards.anotherIsWell(g.ctx, g.endpoint, g.patience) {
 			return ErrNoQuorum
 		}
-	case pulseGood, pulseUnasked:
+	case pulseGood, pulseStranger, pulseUnasked:
+	}
+	if g.isOverdue(waitsFor) {
+		return ErrOverdue
 	}
 	return nil
 }

@@ -14,79 +14,6 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// stage is a cluster of fakes by host: each has a way to answer, and one for its
-// pulse.
-type stage struct {
-	*fakeTransport
-	mu    sync.Mutex // guards the fields below
-	first string     // the host that got the first request that was no probe
-}
-
-// newStage makes the host that is asked first answer with victim, the others with
-// well; sick answers the probes of the victim, those of the others are healthy.
-func newStage(t *testing.T, victim, sick, well fakeAnswer) *stage {
-	t.Helper()
-	s := &stage{}
-	s.fakeTransport = newFakeTransport(t, func(req *http.Request) fakeAnswer {
-		if s.isVictim(req.URL.Host) {
-			return victim
-		}
-		return well
-	})
-	s.pulse = func(req *http.Request) fakeAnswer {
-		if s.isVictim(req.URL.Host) {
-			return sick
-		}
-		return fakeAnswer{body: healthy}
-	}
-	return s
-}
-
-func (s *stage) isVictim(host string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.first == "" {
-		s.first = host
-	}
-	return s.first == host
-}
-
-// recover makes the victim answer like the others from now on.
-func (s *stage) recover() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.first = "nobody"
-}
-
-func (s *stage) keys(t *testing.T, hosts ...string) client.KeysAPI {
-	t.Helper()
-	for i, host := range hosts {
-		hosts[i] = "http://" + host
-	}
-	return client.NewKeysAPI(newClient(t, s, hosts...))
-}
-
-// bubble is a test in virtual time, with its context.
-type bubble struct {
-	*testing.T
-	ctx context.Context
-}
-
-// within runs f in a bubble, with a context that ends after timeout, and checks
-// how long it took.
-func within(t *testing.T, timeout, want time.Duration, f func(bubble)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
-		defer cancel()
-		start := time.Now()
-		f(bubble{t, ctx})
-		if took := time.Since(start); took != want {
-			t.Errorf("took %s, want %s", took, want)
-		}
-	})
-}
-
 var stopped = fakeAnswer{silent: true}
 
 func TestStoppedEndpointIsLeft(t *testing.T) {
@@ -172,8 +99,9 @@ func TestOneProbeForAllWhoWait(t *testing.T) {
 			})
 		}
 		all.Wait()
-		// One for /health, and one for /version when that is late.
-		if n := len(s.probed()); n != 2 {
+		// One for /health, and one for /version when that is late; and one that
+		// looks whether the other is there, before calls are sent to it.
+		if n := len(s.probed()); n != 3 {
 			t.Errorf("%d probes", n)
 		}
 	})
@@ -391,4 +319,65 @@ func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestOverdueAnswerIsSoughtElsewhere(t *testing.T) {
+	alive := fakeAnswer{body: healthy}
+	// A member has lost the request and will say so late: half of the time is for
+	// the others.
+	within(t, 5*time.Second, 2500*time.Millisecond, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 6 * time.Second, status: 500}, alive, fakeAnswer{body: setReply})
+		if _, err := s.keys(t.T, "a", "b", "c").Set(t.ctx, "/a", "1", nil); err != nil {
+			t.Error(err)
+		}
+	})
+	// Not for calls that may not be repeated: these wait.
+	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
+		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
+			t.Error(err)
+		}
+	})
+	// Nor where there is nobody else.
+	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
+		if _, err := s.keys(t.T, "a").Set(t.ctx, "/a", "1", nil); err != nil {
+			t.Error(err)
+		}
+	})
+	// When the others fail, it is asked once more.
+	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{after: 1500 * time.Millisecond, body: setReply}, alive, fakeAnswer{notSent: true})
+		calls := 0
+		answer := s.answer
+		s.answer = func(req *http.Request) fakeAnswer {
+			a := answer(req)
+			if calls++; calls == 1 {
+				a.after = time.Minute
+			}
+			return a
+		}
+		if _, err := s.keys(t.T, "a", "b", "c").Get(t.ctx, "/a", nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSyncDoesNotAdoptStrangers(t *testing.T) {
+	f := newFakeTransport(t, func(*http.Request) fakeAnswer {
+		return fakeAnswer{body: `{"members":[{"id":"1","clientURLs":["http://member","http://stranger"]}]}`}
+	})
+	f.pulse = func(req *http.Request) fakeAnswer {
+		if req.URL.Host == "stranger" {
+			return fakeAnswer{status: http.StatusNotFound, body: "<html>who?</html>"}
+		}
+		return fakeAnswer{body: healthy}
+	}
+	c := newClient(t, f, "http://lb")
+	if err := c.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Endpoints(); !slices.Equal(got, []string{"http://member", "http://lb"}) {
+		t.Errorf("Endpoints() = %q", got)
+	}
 }

@@ -17,6 +17,7 @@ type suspicion struct {
 	mu      sync.Mutex // guards the fields below
 	pause   time.Duration
 	recheck time.Time // when to look again; zero while there is no suspicion
+	looked  time.Time // when nothing was held against it and it was looked at all the same
 }
 
 // raise puts the endpoint to the back of the order. Each failure after a pause
@@ -45,6 +46,18 @@ func (s *suspicion) held(now time.Time, probed bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.recheck.IsZero() && (probed || now.Before(s.recheck))
+}
+
+// mayLook reports, to one caller for each pause, that an endpoint that is no
+// suspect may be looked at.
+func (s *suspicion) mayLook(now time.Time, pause time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.recheck.IsZero() || now.Sub(s.looked) < pause {
+		return false
+	}
+	s.looked = now
+	return true
 }
 
 // due reports, to one caller for each pause, that it is time to look again.

@@ -132,7 +132,7 @@ func TestSyncNeverStrandsTheClient(t *testing.T) {
 		return list.answer(req)
 	})
 	f.pulse = func(req *http.Request) fakeAnswer {
-		return fakeAnswer{notSent: strings.HasPrefix(req.URL.Host, "gone"), status: http.StatusNotFound}
+		return fakeAnswer{notSent: strings.HasPrefix(req.URL.Host, "gone"), body: healthy}
 	}
 	c := newClient(t, f, "http://alice:a@lb")
 	if err := c.Sync(t.Context()); !same(err, client.ErrNoEndpoints) {

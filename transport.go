@@ -97,7 +97,7 @@ type exchange struct {
 // that no part of the request left. A redirect that is not followed comes with
 // both a reply, whose status tells, and an error. lookup finds the endpoint that
 // has an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class retryClass, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
+func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, terms stallTerms, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
 	rt := &route{config: x.credentials, at: ep, lookup: lookup}
 	for via := 1; ; via++ {
 		req := act.HTTPRequest(ep.base)
@@ -107,7 +107,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 		if err = rt.apply(req); err != nil {
 			return r, true, err
 		}
-		r, sent, err = x.roundTrip(ctx, req, rt.target(), act, class)
+		r, sent, err = x.roundTrip(ctx, req, rt.target(), act, terms)
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
@@ -122,13 +122,13 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, class 
 
 // roundTrip is one HTTP request and the reading of its reply. A reply whose body
 // broke off comes with both a reply and an error.
-func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, act HTTPAction, class retryClass) (*reply, bool, error) {
+func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, act HTTPAction, terms stallTerms) (*reply, bool, error) {
 	longPoll := isLongPoll(act)
 	// One context for the attempt, ended when the body is in. Timers end it
 	// with a cause of their own, so that the reason is told and not guessed.
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	guard := x.stalls.watch(ctx, cancel, ep, class == classRead)
+	guard := x.stalls.watch(ctx, cancel, ep, terms)
 	defer guard.end()
 	var trace sendTrace
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
@@ -155,8 +155,9 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 	}
 	r := &reply{endpoint: ep.name, status: resp.StatusCode, header: resp.Header, http: resp}
 	guardBody(guard, resp, act)
-	if err = x.readReply(r, act); isReadError(err) {
-		err = &bodyReadError{whyEnded(ctx, err)}
+	var broken *bodyReadError
+	if err = x.readReply(r, act); errors.As(err, &broken) {
+		err = &bodyReadError{whyEnded(ctx, broken.err)}
 	}
 	return r, true, err
 }

@@ -34,7 +34,7 @@ func put(x *exchange, target string) (sent bool, err error) {
 	}
 	act := &action{method: http.MethodPut, path: "/v2/keys/a"}
 	act.setForm(url.Values{"value": {"1"}})
-	_, sent, err = x.try(context.Background(), ep, act, act.class, func(string) *endpoint { return nil })
+	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, func(string) *endpoint { return nil })
 	return sent, err
 }
 

@@ -7,8 +7,10 @@ package integration
 import (
 	"context"
 	"errors"
+	"flag"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,15 +27,37 @@ import (
 // callTimeout bounds one story's calls, so that a hang is a failure.
 const callTimeout = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(closingIdle{m}) }
+// sideBySide is how many of the stories that mostly wait run at a time, unless
+// -parallel says.
+const sideBySide = 6
 
-// closingIdle runs the tests and closes the connections that are kept for
-// reuse, so that what goleak finds is a leak.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(sideBySide)); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(closingIdle{m})
+}
+
+// closingIdle runs the tests, closes the connections that are kept for reuse and
+// waits for the probes that outlive their call, so that what goleak finds is a
+// leak.
 type closingIdle struct{ *testing.M }
+
+// probeTime is more than a probe of a suspect endpoint may take.
+const probeTime = 5 * time.Second
 
 func (m closingIdle) Run() int {
 	code := m.M.Run()
 	closeIdle(client.DefaultTransport)
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	// What is still there at the end is goleak's to tell.
+	_ = harness.Until(ctx, func(context.Context) error { return goleak.Find() })
 	return code
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,6 +31,12 @@ type Options struct {
 	DisableV2 bool
 	// TLS makes the client side https. Peers talk plain HTTP always.
 	TLS *ServerTLS
+	// Proxied puts a [Proxy] before each member's client port and peer port. The
+	// members advertise the proxies' addresses. It does not go with TLS.
+	Proxied bool
+	// Advertise is what every member tells clients in place of its own URL; an
+	// empty one stands for that.
+	Advertise []string
 	// Dir keeps data and logs. Empty means a temporary directory, which Close removes.
 	Dir string
 }
@@ -43,12 +50,18 @@ type Cluster struct {
 	dir     string
 	ownDir  bool
 	members []*Member
+	named   int // how many members have got a name
 	health  *http.Client
+
+	partition partition
 }
 
 // StartCluster starts a cluster and returns it when every member is healthy.
 // The caller must call [Cluster.Close].
 func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
+	if o.Proxied && (o.TLS != nil || o.DisableV2) {
+		return nil, errors.New("harness: Proxied goes neither with TLS nor with DisableV2")
+	}
 	o.Members = max(o.Members, 1)
 	c := &Cluster{server: s, options: o, dir: o.Dir}
 	if c.dir == "" {
@@ -98,10 +111,10 @@ func (c *Cluster) start(ctx context.Context) error {
 // abandon forgets all members, and their data, for another try.
 func (c *Cluster) abandon() {
 	for _, m := range c.members {
-		m.Kill()
+		m.close()
 		_ = os.RemoveAll(m.dataDir()) // At worst it stays until Close.
 	}
-	c.members = nil
+	c.members, c.named = nil, 0
 }
 
 // NewMember makes a member that is not running yet, with ports of its own. Add
@@ -112,13 +125,27 @@ func (c *Cluster) NewMember(ctx context.Context) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{
-		cluster:   c,
-		name:      fmt.Sprintf("m%d", len(c.members)),
-		clientURL: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[0]),
-		peerURL:   fmt.Sprintf("http://127.0.0.1:%d", ports[1]),
+		cluster:      c,
+		name:         fmt.Sprintf("m%d", c.named),
+		listenClient: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[0]),
+		listenPeer:   fmt.Sprintf("http://127.0.0.1:%d", ports[1]),
+	}
+	m.clientURL, m.peerURL = m.listenClient, m.listenPeer
+	if c.options.Proxied {
+		if err := m.putProxies(ctx); err != nil {
+			return nil, err
+		}
 	}
 	c.members = append(c.members, m)
+	c.named++
 	return m, nil
+}
+
+// Forget kills a member that was removed from the cluster through the API, and
+// leaves it out of what members that join later are told.
+func (c *Cluster) Forget(m *Member) {
+	m.close()
+	c.members = slices.DeleteFunc(slices.Clone(c.members), func(other *Member) bool { return other == m })
 }
 
 // WaitHealthy returns when every member that has not been killed is healthy.
@@ -136,11 +163,33 @@ func (c *Cluster) WaitHealthy(ctx context.Context) error {
 	return nil
 }
 
+// Restart starts every member again, after killing those that run, and returns
+// when all are healthy. A port that is taken for a moment is waited for.
+func (c *Cluster) Restart(ctx context.Context) error {
+	for _, m := range c.members {
+		m.Kill()
+	}
+	for {
+		for _, m := range c.members {
+			if m.process != nil && m.process.running() {
+				continue
+			}
+			if err := m.run(ctx, "existing"); err != nil {
+				return err
+			}
+		}
+		err := c.WaitHealthy(ctx)
+		if !errors.Is(err, errPortTaken) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // Close ends all members and removes what StartCluster created. It may be
 // called twice.
 func (c *Cluster) Close() error {
 	for _, m := range c.members {
-		m.Kill()
+		m.close()
 	}
 	c.health.CloseIdleConnections()
 	if !c.ownDir {

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -21,11 +23,14 @@ const (
 
 // A Member is one server of a cluster.
 type Member struct {
-	cluster   *Cluster
-	name      string
-	clientURL string
-	peerURL   string
-	process   *process // nil before the first start and after Kill
+	cluster *Cluster
+	name    string
+	process *process // nil before the first start and after Kill
+
+	clientURL, peerURL       string // where others find it
+	listenClient, listenPeer string // where it listens: the same, unless there are proxies
+	proxy, peerProxy         *Proxy // nil without Options.Proxied
+	id                       string // hexadecimal; known once it is healthy, and with proxies only
 }
 
 // Name returns the member's name.
@@ -37,11 +42,65 @@ func (m *Member) ClientURL() string { return m.clientURL }
 // PeerURL returns where the member serves its peers.
 func (m *Member) PeerURL() string { return m.peerURL }
 
-// Kill ends the member as kill -9 does. Killing a killed member does nothing.
+// Proxy returns the proxy before the member's client port, or nil where there is
+// none.
+func (m *Member) Proxy() *Proxy { return m.proxy }
+
+// putProxies puts proxies before the member.
+func (m *Member) putProxies(ctx context.Context) error {
+	var err error
+	if m.proxy, err = startProxy(ctx, strings.TrimPrefix(m.listenClient, "http://"), nil); err != nil {
+		return err
+	}
+	cut := func(from string) bool { return m.cluster.partition.cuts(from, m) }
+	if m.peerProxy, err = startProxy(ctx, strings.TrimPrefix(m.listenPeer, "http://"), cut); err != nil {
+		m.proxy.close()
+		return err
+	}
+	m.clientURL, m.peerURL = "http://"+m.proxy.addr, "http://"+m.peerProxy.addr
+	return nil
+}
+
+// Kill ends the member as kill -9 does; a proxy before its client port refuses
+// connections from then on. Killing a killed member does nothing.
 func (m *Member) Kill() {
-	if m.process != nil {
-		m.process.kill()
-		m.process = nil
+	if m.process == nil {
+		return
+	}
+	if m.proxy != nil {
+		m.proxy.deafen() // First, or it would accept connections for nobody.
+	}
+	m.process.kill()
+	m.process = nil
+	if m.proxy != nil {
+		m.proxy.Reset()
+	}
+}
+
+// openProxy lets the proxy accept connections as soon as the server does.
+func (m *Member) openProxy(ctx context.Context) error {
+	if m.proxy == nil {
+		return nil
+	}
+	err := Until(ctx, func(ctx context.Context) error {
+		conn, err := m.proxy.dial(ctx)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+	if err != nil {
+		return err
+	}
+	return m.proxy.Accept(ctx)
+}
+
+// close kills the member and ends its proxies.
+func (m *Member) close() {
+	m.Kill()
+	if m.proxy != nil {
+		m.proxy.close()
+		m.peerProxy.close()
 	}
 }
 
@@ -90,12 +149,21 @@ func (m *Member) runUntilHealthy(ctx context.Context) error {
 // run starts the server. State is "new" or "existing", as etcd means it.
 func (m *Member) run(ctx context.Context, state string) error {
 	c := m.cluster
+	advertise := slices.Clone(c.options.Advertise)
+	if len(advertise) == 0 {
+		advertise = []string{""}
+	}
+	for i, u := range advertise {
+		if u == "" {
+			advertise[i] = m.clientURL
+		}
+	}
 	args := []string{
 		"--name", m.name,
 		"--data-dir", m.dataDir(),
-		"--listen-client-urls", m.clientURL,
-		"--advertise-client-urls", m.clientURL,
-		"--listen-peer-urls", m.peerURL,
+		"--listen-client-urls", m.listenClient,
+		"--advertise-client-urls", strings.Join(advertise, ","),
+		"--listen-peer-urls", m.listenPeer,
 		"--initial-advertise-peer-urls", m.peerURL,
 		"--initial-cluster", c.initialCluster(),
 		"--initial-cluster-state", state,
@@ -132,9 +200,12 @@ func (m *Member) waitHealthy(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := Until(ctx, m.healthy)
+	err := m.openProxy(ctx)
 	if err == nil {
-		return nil
+		err = Until(ctx, m.healthy)
+	}
+	if err == nil {
+		return m.learnID(ctx)
 	}
 	if !m.process.running() && bytes.Contains(m.logTail(), []byte("address already in use")) {
 		return fmt.Errorf("%w: %w", errPortTaken, err)
@@ -167,7 +238,7 @@ func (m *Member) healthy(ctx context.Context) error {
 }
 
 func (m *Member) getJSON(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.clientURL+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.listenClient+path, http.NoBody)
 	if err != nil {
 		return err
 	}

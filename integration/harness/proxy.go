@@ -1,0 +1,147 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// A Proxy stands before a port of a member and makes faults. It speaks plain
+// HTTP/1.1, so that it knows where a request begins and ends, and passes on what
+// it has no fault for. It is safe for concurrent use.
+type Proxy struct {
+	ctx    context.Context // of all that it does; never ends
+	addr   string
+	target string
+	// cut reports whether the traffic of the peer with this ID is cut; the ID is
+	// empty for those who have not told it. Nil means never.
+	cut     func(from string) bool
+	serving sync.WaitGroup
+
+	mu       sync.Mutex   // guards the fields below
+	listener net.Listener // nil: connections are refused
+	conns    map[*proxyConn]struct{}
+	faults   []*Fault
+	log      []*seen
+	accepted int
+}
+
+// startProxy listens on a port of its own and passes on to target.
+func startProxy(ctx context.Context, target string, cut func(from string) bool) (*Proxy, error) {
+	p := &Proxy{ctx: context.WithoutCancel(ctx), target: target, cut: cut, conns: map[*proxyConn]struct{}{}}
+	if err := p.listen(ctx, "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	p.addr = p.listener.Addr().String()
+	return p, nil
+}
+
+func (p *Proxy) listen(ctx context.Context, addr string) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("harness: proxy: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener = l
+	p.serving.Go(func() { p.serve(l) })
+	return nil
+}
+
+func (p *Proxy) serve(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return // Closed.
+		}
+		c := newProxyConn(p, conn)
+		p.mu.Lock()
+		p.accepted++
+		p.conns[c] = struct{}{}
+		refuses := p.listener != l
+		p.mu.Unlock()
+		if refuses {
+			c.reset() // It came in at the last moment.
+		}
+		p.serving.Go(c.serve)
+	}
+}
+
+// Refuse ends the proxy's part: existing connections are reset, new ones refused.
+func (p *Proxy) Refuse() {
+	p.deafen()
+	p.Reset()
+}
+
+// deafen stops listening.
+func (p *Proxy) deafen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener != nil {
+		_ = p.listener.Close()
+		p.listener = nil
+	}
+}
+
+// Accept ends Refuse. A port that another process has taken for an outgoing
+// connection is waited for.
+func (p *Proxy) Accept(ctx context.Context) error {
+	p.mu.Lock()
+	accepts := p.listener != nil
+	p.mu.Unlock()
+	if accepts {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return Until(ctx, func(ctx context.Context) error { return p.listen(ctx, p.addr) })
+}
+
+// Reset resets all existing connections.
+func (p *Proxy) Reset() { p.each((*proxyConn).reset) }
+
+// Blackhole makes all existing connections swallow what comes, from both sides,
+// for ever. New ones are served.
+func (p *Proxy) Blackhole() { p.each((*proxyConn).swallow) }
+
+// resetCut resets the connections whose traffic is cut.
+func (p *Proxy) resetCut() {
+	p.each(func(c *proxyConn) {
+		if c.isCut() {
+			c.reset()
+		}
+	})
+}
+
+func (p *Proxy) each(do func(*proxyConn)) {
+	p.mu.Lock()
+	conns := make([]*proxyConn, 0, len(p.conns))
+	for c := range p.conns {
+		conns = append(conns, c)
+	}
+	p.mu.Unlock()
+	for _, c := range conns {
+		do(c)
+	}
+}
+
+func (p *Proxy) forget(c *proxyConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// close ends the proxy and waits for it.
+func (p *Proxy) close() {
+	p.Refuse()
+	p.serving.Wait()
+}
+
+// dialTimeout bounds how long a proxy waits for its server to accept.
+const dialTimeout = 10 * time.Second
+
+func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", p.target)
+}
