@@ -126,13 +126,13 @@ func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) 
 			yield(nil, err)
 			return
 		}
-		ctx, cancel := context.WithCancel(ctx)
+		loop, cancel := context.WithCancel(ctx)
 		defer cancel()
 		f := &follower{kapi: kapi, key: key, opts: o, found: make(chan *Event, o.Buffer)}
 		if o.Buffer == 0 {
 			f.found = make(chan *Event, defaultEventBuffer)
 		}
-		go f.run(ctx)
+		go f.run(loop)
 		for event := range f.found {
 			if !yield(event, nil) {
 				cancel()

@@ -14,9 +14,17 @@ type stream struct {
 	deliver func(*Response) bool // false: that is enough
 }
 
+// accept takes a whole reply. Of a success, consume has taken everything.
+func (s *stream) accept(r *reply) error {
+	if isSuccess(r.status) {
+		s.accepted = true
+		return nil
+	}
+	return s.poll.accept(r)
+}
+
 // consume reads the events as they come.
 func (s *stream) consume(r *reply, body io.Reader, limit int64) error {
-	s.accepted = true
 	lines := bufio.NewReaderSize(body, 32<<10)
 	for {
 		line, err := readLine(lines, limit)
@@ -79,10 +87,10 @@ type pollSource struct {
 
 // follow implements eventSource.
 func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) error {
-	var pace pace
+	var rearm pace
 	atHead := true // until the server says otherwise
 	for {
-		pace.start()
+		rearm.start()
 		before := s.poll.events
 		err := s.request(ctx, atHead, take)
 		if IsEventIndexCleared(err) {
@@ -95,7 +103,7 @@ func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) erro
 		if s.poll.events > before {
 			continue
 		}
-		if err := pace.keep(ctx); err != nil {
+		if err := rearm.keep(ctx); err != nil {
 			return err
 		}
 	}

@@ -138,7 +138,7 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 	if x.headerTimeout > 0 && !longPoll {
 		timer = time.AfterFunc(x.headerTimeout, func() { cancel(ErrHeaderTimeout) })
 	}
-	resp, err := x.transport.RoundTrip(req)
+	resp, err := x.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
 	if timer != nil {
 		timer.Stop()
 	}

@@ -88,9 +88,9 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	var pace pace
+	var rearm pace
 	for {
-		pace.start()
+		rearm.start()
 		event, err := w.poll.once(ctx, w.client, &w.poll)
 		if IsEventIndexCleared(err) {
 			err = w.poll.goOnAfterLoss(ctx, w.client, err)
@@ -98,7 +98,7 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 		if event != nil || err != nil {
 			return event, err
 		}
-		if err := pace.keep(ctx); err != nil {
+		if err := rearm.keep(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +129,8 @@ func (p *poll) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
 // gone from below a directory has left no trace.
 func (p *poll) isUnchanged(now *Response) bool {
 	n := now.Node
-	return now.Index >= p.next && n.Key != "" && n.ModifiedIndex < p.next && !(p.recursive && n.Dir)
+	leavesTraces := !p.recursive || !n.Dir
+	return leavesTraces && now.Index >= p.next && n.Key != "" && n.ModifiedIndex < p.next
 }
 
 // pace puts pauses between polls that end soon without an event.
