@@ -38,7 +38,7 @@ const (
 // section 5).
 func classify(a attempt) verdict {
 	switch {
-	case a.err == nil && a.status < http.StatusInternalServerError:
+	case a.err == nil:
 		return verdictDone
 
 	case !a.mayBeApplied():

@@ -48,6 +48,8 @@ type fakeAnswer struct {
 	breaks  error // ends the body in place of EOF
 	stalls  bool  // the body does not end until the request's context does
 	endless bool  // the body begins anew, for ever
+
+	bodyAfter time.Duration // the body comes, or ends, so much later than the header
 }
 
 func newFakeTransport(tb testing.TB, answer func(*http.Request) fakeAnswer) *fakeTransport {
@@ -206,6 +208,13 @@ type fakeBody struct {
 func (b *fakeBody) Read(p []byte) (int, error) {
 	if b.closed {
 		return 0, errors.New("read after close")
+	}
+	if b.answer.bodyAfter > 0 {
+		select {
+		case <-b.ctx.Done():
+			return 0, context.Cause(b.ctx)
+		case <-time.After(b.answer.bodyAfter):
+		}
 	}
 	if b.rest == "" {
 		switch {
