@@ -63,14 +63,13 @@
 //
 // # How do I watch a key?
 //
-//	w := kapi.Watcher("/config", &client.WatcherOptions{AfterIndex: resp.Index, Recursive: true})
-//	for {
-//		event, err := w.Next(ctx)
+//	for event, err := range client.Events(ctx, kapi, "/config", &client.EventsOptions{Recursive: true, Snapshot: true}) {
 //
-// A Watcher delivers each event after AfterIndex once, in order, for as long as
-// the server remembers it: 1,000 events of the whole store. When it does not, Next
-// returns an error for which [IsEventIndexCleared] holds; read the key again and
-// watch from that Response's Index.
+// [Events] delivers each event once and in order, across failures of connections
+// and members, and says by an [EventResync] when the server's history, which is
+// 1,000 events of the whole store, does not reach back far enough. A [Watcher],
+// as [KeysAPI] makes it, keeps the same promises one event and one request at a
+// time. Package mirror keeps a directory in memory.
 //
 // # How do I keep the endpoints current?
 //
