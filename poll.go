@@ -149,7 +149,11 @@ func (p *poll) read(r *reply) (*Response, error) {
 		return nil, nil
 	}
 	if !isSuccess(r.status) {
-		return nil, keysError(r)
+		err := keysError(r)
+		if hasErrorCode(err, ErrorCodeWatcherCleared) {
+			return nil, nil // the server has dropped the watch, and nothing else
+		}
+		return nil, err
 	}
 	if p.opened.IsZero() { // a Client of the caller's own did not say
 		if err := p.begins(r); err != nil {

@@ -121,6 +121,16 @@ func TestProxiesThatGiveUpAreNoErrors(t *testing.T) {
 	}
 }
 
+func TestDroppedWatchIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := script(t, fakeAnswer{status: http.StatusBadRequest, body: `{"errorCode":400,"message":"watcher is cleared due to etcd recovery","index":12}`}, eventAt(9))
+		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 7})
+		if got := nextIndex(t, w); got != 9 {
+			t.Errorf("got event %d", got)
+		}
+	})
+}
+
 func TestLostHistoryThatProvesHarmlessIsNoError(t *testing.T) {
 	cleared := fakeAnswer{status: http.StatusBadRequest, body: `{"errorCode":401,"message":"cleared","cause":"[100/9]","index":1099}`}
 	node := func(format string, args ...any) fakeAnswer {
