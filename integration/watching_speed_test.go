@@ -1,0 +1,78 @@
+package integration
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/integration/harness"
+)
+
+func TestEventsAtFullSpeed(t *testing.T) {
+	const writers, span = 8, time.Second
+	for _, s := range harness.Servers(t) {
+		for _, members := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s/%d members", s, members), func(t *testing.T) {
+				c := harness.Start(t, s, harness.Options{Members: members})
+				kapi, ctx := newKeys(t, c)
+				tr, done, begun := newTrail("Events", "", 0), make(chan struct{}), make(chan struct{})
+				go func() {
+					defer close(done)
+					for event, err := range client.Events(ctx, kapi, "/d", &client.EventsOptions{Recursive: true, Snapshot: true}) {
+						switch {
+						case err != nil:
+							t.Errorf("after %d events: %v", len(tr.seen), err)
+							return
+						case event.Kind == client.EventResync:
+							tr.resync(event.Index, event.Node)
+							if event.Node == nil {
+								close(begun)
+							}
+							continue
+						}
+						tr.event(event.Index, event.Node, event.PrevNode)
+						if event.Node.Key == "/d/end" {
+							return
+						}
+					}
+				}()
+				<-begun
+				writing, _ := newKeys(t, c)
+				var all ledger
+				write := func(key, value string) {
+					resp, err := writing.Set(ctx, key, value, nil)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					all.add(deed{resp.Node.ModifiedIndex, key, value, time.Now()})
+				}
+				start := time.Now()
+				var wg sync.WaitGroup
+				for i := range writers {
+					wg.Go(func() {
+						for n := 0; time.Since(start) < span; n++ {
+							write("/d/k"+strconv.Itoa(i), strconv.Itoa(n))
+						}
+					})
+				}
+				wg.Wait()
+				write("/d/end", "")
+				<-done
+				took := time.Since(start)
+				deeds := all.all()
+				for _, hole := range tr.holes(deeds) {
+					t.Error(hole)
+				}
+				t.Logf("%d events, %.0f a second; %d resyncs; the slowest took %v",
+					len(tr.seen), float64(len(tr.seen))/took.Seconds(), len(tr.losses), tr.longest(deeds, start, time.Now()).Round(time.Millisecond))
+				if len(tr.losses) > 0 {
+					t.Errorf("%d resyncs", len(tr.losses))
+				}
+			})
+		}
+	}
+}
