@@ -134,14 +134,23 @@ func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) 
 		}
 		go f.run(loop)
 		for event := range f.found {
+			if ctx.Err() != nil {
+				break // what was read ahead is of no interest any more
+			}
 			if !yield(event, nil) {
-				cancel()
-				for range f.found { // until run has ended
-				}
+				f.end(cancel)
 				return
 			}
 		}
+		f.end(cancel)
 		yield(nil, f.err)
+	}
+}
+
+// end ends run, and waits until it has.
+func (f *follower) end(cancel context.CancelFunc) {
+	cancel()
+	for range f.found { // it is closed when run has ended
 	}
 }
 
@@ -222,10 +231,13 @@ func (f *follower) resync(ctx context.Context) (eventSource, error) {
 	switch {
 	case err == nil:
 		event.Node, event.Index = now.Node, now.Index
-	case errors.As(err, &missing) && missing.Code == ErrorCodeKeyNotFound:
-		event.Index = missing.Index
+	case errors.As(err, &missing) && (missing.Code == ErrorCodeKeyNotFound || missing.Code == ErrorCodeNotDir):
+		event.Index = missing.Index // it may come yet, even where a file is in its way
 	default:
 		return nil, err
+	}
+	if event.Index == 0 {
+		return nil, errNoIndex
 	}
 	source, err := f.source(event.Index)
 	if err == nil && !f.put(ctx, event) {
@@ -251,7 +263,7 @@ func isFinal(err error) bool {
 	var reply *ReplyError
 	var input *InvalidInputError
 	switch {
-	case isContextError(err), errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
+	case isContextError(err), err == errNoIndex, errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
 		return true
 	case errors.Is(err, ErrClusterUnavailable):
 		return false
@@ -262,6 +274,9 @@ func isFinal(err error) bool {
 	}
 	return false
 }
+
+// errNoIndex is final: without it nobody knows where to go on.
+var errNoIndex = &ReplyError{Message: "the snapshot has no index (X-Etcd-Index)", StatusCode: http.StatusOK}
 
 var errNoEvent = errors.New("client: the Watcher returned neither event nor error")
 

@@ -318,3 +318,39 @@ func TestEventKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsWaitForAKeyBelowAFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inTheWay := fakeAnswer{status: http.StatusBadRequest, body: `{"errorCode":104,"message":"Not a directory","cause":"/a","index":20}`}
+		f := script(t, inTheWay, streamAt(20, 21))
+		got, err := follow(t.Context(), client.NewKeysAPI(newClient(t, f)), 2, &client.EventsOptions{Snapshot: true})
+		wantSeen(t, got, err, "resync 20", "set 21")
+	})
+}
+
+func TestEventsRefuseASnapshotWithoutIndex(t *testing.T) {
+	f := script(t, fakeAnswer{body: `{"action":"get","node":{"key":"/a","value":"1","modifiedIndex":3}}`})
+	_, err := follow(t.Context(), client.NewKeysAPI(newClient(t, f)), 1, &client.EventsOptions{Snapshot: true})
+	if re, ok := bare[*client.ReplyError](err); !ok || !strings.Contains(re.Message, "X-Etcd-Index") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEventsReadAheadEndWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		f := script(t, streamAt(7, 8, 9, 10))
+		n := 0
+		var last error
+		for _, err := range client.Events(ctx, client.NewKeysAPI(newClient(t, f)), "/a", nil) {
+			if last = err; err == nil {
+				n++
+				synctest.Wait() // all of them have been read
+				cancel()
+			}
+		}
+		if n != 1 || !same(last, context.Canceled) {
+			t.Errorf("saw %d events and %v after the context ended", n, last)
+		}
+	})
+}

@@ -186,10 +186,16 @@ func (p *poll) pass(event *Response) *Response {
 	}
 	p.last, p.next = index, index+1
 	p.events++
-	if p.recursive && p.dir != "" && isHiddenBelow(p.dir, event.Node.Key) {
+	if p.dir != "" && (!isRelated(p.dir, event.Node.Key) || p.recursive && isHiddenBelow(p.dir, event.Node.Key)) {
 		return nil
 	}
 	return event
+}
+
+// isRelated reports whether key is dir, is below it, or is a directory that dir
+// is in. Servers that look through the history take /a for one that /ab is in.
+func isRelated(dir, key string) bool {
+	return strings.HasPrefix(key+"/", dir) || strings.HasPrefix(dir, key+"/")
 }
 
 // isHiddenBelow reports whether an element of key below dir begins with "_".

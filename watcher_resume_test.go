@@ -225,3 +225,17 @@ func TestWatchEndsWithTheContextWhileItAsksWhatWasLost(t *testing.T) {
 		}
 	})
 }
+
+func TestHistoryOfAnotherKeyIsNoEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Servers look for prefixes of the text: /a for /ab.
+		event := func(action, key string, index int) fakeAnswer {
+			return fakeAnswer{body: fmt.Sprintf(`{"action":%q,"node":{"key":%q,"modifiedIndex":%d}}`, action, key, index)}
+		}
+		f := script(t, event("delete", "/a", 8), event("delete", "/ab/c", 9), event("delete", "/ab", 10))
+		w := client.NewKeysAPI(newClient(t, f)).Watcher("/ab/c", &client.WatcherOptions{AfterIndex: 7})
+		if got := []uint64{nextIndex(t, w), nextIndex(t, w)}; !slices.Equal(got, []uint64{9, 10}) {
+			t.Errorf("got events %v", got)
+		}
+	})
+}
