@@ -263,7 +263,7 @@ func isFinal(err error) bool {
 	var reply *ReplyError
 	var input *InvalidInputError
 	switch {
-	case isContextError(err), err == errNoIndex, errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
+	case isContextError(err), errors.Is(err, errNoIndex), errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
 		return true
 	case errors.Is(err, ErrClusterUnavailable):
 		return false

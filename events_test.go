@@ -339,6 +339,7 @@ func TestEventsRefuseASnapshotWithoutIndex(t *testing.T) {
 func TestEventsReadAheadEndWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		f := script(t, streamAt(7, 8, 9, 10))
 		n := 0
 		var last error
