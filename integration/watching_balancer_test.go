@@ -95,10 +95,9 @@ func answeringBalancer(t *testing.T, target string, patience time.Duration, end 
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
-		if strings.Contains(req.URL.RawQuery, "wait=true") {
+		isPoll := strings.Contains(req.URL.RawQuery, "wait=true")
+		if isPoll {
 			b.polls.Add(1)
-			timer := time.AfterFunc(patience, cancel)
-			defer timer.Stop()
 		}
 		out, err := http.NewRequestWithContext(ctx, req.Method, target+req.URL.RequestURI(), req.Body)
 		if err != nil {
@@ -112,6 +111,10 @@ func answeringBalancer(t *testing.T, target string, patience time.Duration, end 
 			return
 		}
 		defer func() { _ = resp.Body.Close() }()
+		if isPoll {
+			timer := time.AfterFunc(patience, cancel)
+			defer timer.Stop()
+		}
 		body, err := io.ReadAll(resp.Body)
 		maps.Copy(w.Header(), resp.Header)
 		if err != nil {

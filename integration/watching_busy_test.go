@@ -47,6 +47,7 @@ func TestQuietWatchesInABusyStore(t *testing.T) {
 					for n := range each {
 						if err := set(ctx, busy, fmt.Sprintf("/busy/%d", i), fmt.Sprint(n)); err != nil {
 							t.Error(err)
+							return
 						}
 					}
 				})

@@ -136,6 +136,7 @@ func thousandWatches(t *testing.T, c *harness.Cluster, transport *http.Transport
 				for i := w; i < watches; i += 16 {
 					if err := set(ctx, writer, fmt.Sprintf("/many/%d", i), value); err != nil {
 						t.Error(err)
+						return
 					}
 				}
 			})

@@ -64,6 +64,9 @@ func TestEventsInALoopThatFallsBehind(t *testing.T) {
 			for i := range writers {
 				wg.Go(func() {
 					for n := range each {
+						if t.Failed() {
+							return
+						}
 						write("/d/k"+strconv.Itoa(i), strconv.Itoa(n))
 					}
 				})

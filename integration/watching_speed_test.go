@@ -54,7 +54,7 @@ func TestEventsAtFullSpeed(t *testing.T) {
 				var wg sync.WaitGroup
 				for i := range writers {
 					wg.Go(func() {
-						for n := 0; time.Since(start) < span; n++ {
+						for n := 0; time.Since(start) < span && ctx.Err() == nil && !t.Failed(); n++ {
 							write("/d/k"+strconv.Itoa(i), strconv.Itoa(n))
 						}
 					})

@@ -62,7 +62,7 @@ func (w *numberedWriter) start(ctx context.Context, goroutines int) {
 	var numbers atomic.Int64
 	for range goroutines {
 		w.ended.Go(func() {
-			for w.goesOn() {
+			for ctx.Err() == nil && w.goesOn() {
 				if w.pace != nil && !w.pace() {
 					pause(time.Millisecond)
 					continue
