@@ -17,7 +17,8 @@ import (
 // for the caller's own concurrency; Do itself calls it from one goroutine.
 //
 // An action of another package is retried by its method: GET and HEAD on every
-// endpoint, anything else only as long as no endpoint can have received it.
+// endpoint, anything else only as long as no endpoint can have received it. One
+// whose query has wait=true is a long poll, whose reply may take for ever.
 type HTTPAction interface {
 	HTTPRequest(ep url.URL) *http.Request
 }
@@ -45,6 +46,16 @@ func classOf(act HTTPAction, ep url.URL) retryClass {
 		return classRead
 	}
 	return classOnce
+}
+
+// isLongPoll reports whether the reply may take for ever. The action says; one of
+// another package is judged by its query.
+func isLongPoll(act HTTPAction) bool {
+	if a, ok := act.(interface{ isLongPoll() bool }); ok {
+		return a.isLongPoll()
+	}
+	req := act.HTTPRequest(url.URL{Scheme: "http", Host: "localhost"})
+	return req != nil && req.URL != nil && req.URL.Query().Get("wait") == "true"
 }
 
 // action is every call of this package: what to send, and what to make of the

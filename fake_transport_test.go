@@ -214,6 +214,7 @@ func (b *fakeBody) Read(p []byte) (int, error) {
 		case <-b.ctx.Done():
 			return 0, context.Cause(b.ctx)
 		case <-time.After(b.answer.bodyAfter):
+			b.answer.bodyAfter = 0
 		}
 	}
 	if b.rest == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -380,4 +381,30 @@ func TestSyncDoesNotAdoptStrangers(t *testing.T) {
 	if got := c.Endpoints(); !slices.Equal(got, []string{"http://member", "http://lb"}) {
 		t.Errorf("Endpoints() = %q", got)
 	}
+}
+
+// ownWatch is a watch that a program makes itself, by Client.Do.
+type ownWatch struct{}
+
+// HTTPRequest implements client.HTTPAction.
+func (ownWatch) HTTPRequest(ep url.URL) *http.Request {
+	u := ep.JoinPath("v2/keys/a")
+	u.RawQuery = "wait=true"
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return nil
+	}
+	return req
+}
+
+func TestWatchOfAProgramsOwnMayBeQuiet(t *testing.T) {
+	within(t, time.Hour, time.Minute, func(t bubble) {
+		quiet := eventAt(9)
+		quiet.bodyAfter = time.Minute
+		f := script(t.T, quiet)
+		c := newClientOf(t.T, client.Config{Endpoints: []string{"http://a"}, Transport: f, HeaderTimeoutPerRequest: time.Second})
+		if _, body, err := c.Do(t.ctx, ownWatch{}); err != nil || len(body) == 0 {
+			t.Errorf("got %q, %v", body, err)
+		}
+	})
 }

@@ -228,11 +228,6 @@ func closeQuietly(body io.Closer) {
 	_ = body.Close() //nolint:errcheck // all that it held has been read, or does not matter
 }
 
-func isLongPoll(act HTTPAction) bool {
-	a, ok := act.(interface{ isLongPoll() bool })
-	return ok && a.isLongPoll()
-}
-
 // sendTrace learns from the transport whether a request can have left.
 //
 // net/http asks for a connection (GetConn) and gets one (GotConn) before it
