@@ -235,6 +235,7 @@ func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, e
 		ep := view.at(i)
 		terms := stallTerms{
 			reads:   class == classRead,
+			streams: isConsumer(act),
 			mayMove: overdue < 0 && c.mayRepeat(class) && !isLongPoll(act) && len(failed.Errors)+1 < len(view.order),
 		}
 		r, a, unread := c.ask(ctx, ep, act, attempt{class: class, strict: c.strictWrites}, terms, view)

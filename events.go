@@ -82,7 +82,7 @@ type EventsOptions struct {
 	// Buffer is how many events are read ahead of the loop. A server drops a
 	// watch whose events it can't get rid of; the watch is then made again
 	// where it was, but if more than 1,000 events have happened since it ends in
-	// an EventResync. Zero means 4096.
+	// an EventResync. Zero means 1024.
 	Buffer int
 
 	// Retry, unless nil, is called with each error that is not final, before it
@@ -90,7 +90,7 @@ type EventsOptions struct {
 	Retry func(error)
 }
 
-const defaultEventBuffer = 4096
+const defaultEventBuffer = 1024
 
 // Events gives the events of a key, in order, each once, for as long as the loop
 // over them goes on:

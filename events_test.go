@@ -355,3 +355,46 @@ func TestEventsReadAheadEndWithTheContext(t *testing.T) {
 		}
 	})
 }
+
+func TestEventsMakeAStreamAgainThatMayHaveBeenDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// What a server has dropped stays open and silent.
+		indexes := func(from, to uint64) (list []uint64) {
+			for i := from; i <= to; i++ {
+				list = append(list, i)
+			}
+			return list
+		}
+		f := script(t, streamAt(7, indexes(8, 107)...), streamAt(150, 108), fakeAnswer{header: "X-Etcd-Index: 150", body: eventLine("set", "/a", 150)}, streamAt(150, 151))
+		start := time.Now()
+		got, err := follow(t.Context(), client.NewKeysAPI(newClient(t, f)), 103, nil)
+		if err != nil || len(got) != 103 || got[102] != "set 151" {
+			t.Errorf("saw %q, %v", got, err)
+		}
+		if took := time.Since(start); took != 250*time.Millisecond {
+			t.Errorf("took %s", took)
+		}
+		wantPolls(t, f, "stream=true&wait=true", "stream=true&wait=true&waitIndex=108", "wait=true&waitIndex=109", "stream=true&wait=true&waitIndex=151")
+	})
+}
+
+func TestEventsThroughAProxyThatHoldsRepliesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+			switch {
+			case req.FormValue("stream") == "true":
+				return fakeAnswer{after: time.Minute, status: http.StatusGatewayTimeout}
+			case req.FormValue("waitIndex") == "9":
+				return fakeAnswer{after: time.Minute, status: http.StatusGatewayTimeout}
+			default:
+				return fakeAnswer{header: "X-Etcd-Index: 7", body: eventLine("set", "/a", 8)}
+			}
+		})
+		start := time.Now()
+		got, err := follow(t.Context(), client.NewKeysAPI(newClient(t, f)), 1, &client.EventsOptions{AfterIndex: 7})
+		wantSeen(t, got, err, "set 8")
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}

@@ -104,6 +104,9 @@ func (p *poll) checkCluster(r *reply) error {
 func (p *poll) excuses(r *reply, sent bool, err error) (excused, elsewhere bool) {
 	quiet := time.Since(p.began) >= longEnough
 	switch {
+	case errors.Is(err, errPollRemade):
+		p.accepted = true
+		return true, false
 	case isAbandoned(err):
 		return false, false
 	case r == nil:
@@ -129,6 +132,9 @@ func (p *poll) skipSeen() {
 		p.next = max(p.next, p.index+1)
 	}
 }
+
+// errPollRemade is why the client itself ends a quiet poll, to make it again.
+var errPollRemade = errors.New("client: the long poll is made again")
 
 // isAbandoned is true for attempts that the client itself gave up or refused.
 func isAbandoned(err error) bool {

@@ -36,6 +36,7 @@ type stallGuards struct {
 type stallTerms struct {
 	reads   bool // the request changes nothing: it may leave a member without quorum
 	mayMove bool // another endpoint may be asked, if there is time left for it
+	streams bool // the header comes at once, or somebody holds it back
 }
 
 // phase is what an attempt waits for.
@@ -55,7 +56,7 @@ type stallGuard struct {
 	ctx      context.Context // the attempt's
 	giveUp   context.CancelCauseFunc
 	endpoint *endpoint
-	reads    bool          // the request changes nothing
+	terms    stallTerms
 	overdue  time.Time     // when to leave an endpoint that is alive; zero: never
 	patience time.Duration // the interval, shortened where the deadline is near
 
@@ -71,7 +72,7 @@ func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc
 	if sg.interval <= 0 {
 		return nil
 	}
-	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, reads: terms.reads, patience: sg.interval, since: time.Now()}
+	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, terms: terms, patience: sg.interval, since: time.Now()}
 	if deadline, ok := ctx.Deadline(); ok {
 		left := deadline.Sub(g.since)
 		g.patience = min(g.patience, max(left/stallShare, leastStallInterval))
@@ -153,13 +154,16 @@ func (g *stallGuard) verdict(waitsFor phase) error {
 	case pulseNone:
 		return ErrStalled
 	case pulseNoQuorum:
-		if g.reads && g.guards.anotherIsWell(g.ctx, g.endpoint, g.patience) {
+		if g.terms.reads && g.guards.anotherIsWell(g.ctx, g.endpoint, g.patience) {
 			return ErrNoQuorum
 		}
 	case pulseGood, pulseStranger, pulseUnasked:
 	}
-	if g.isOverdue(waitsFor) {
+	switch {
+	case g.isOverdue(waitsFor):
 		return ErrOverdue
+	case g.terms.streams && waitsFor == awaitsHeader:
+		return errPollRemade
 	}
 	return nil
 }

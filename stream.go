@@ -6,6 +6,19 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
+)
+
+const (
+	// serverBuffer is how many events etcd holds for a stream. When there is one
+	// more it drops the stream without a word: what it held still comes, the
+	// reply stays open, and nothing comes any more (measured on 3.4 and 3.5).
+	serverBuffer = 100
+	// streamSilence is how long a stream that may have been dropped, since it has
+	// given as many events, may be silent before it is made again.
+	streamSilence = 250 * time.Millisecond
+	// streamBuffer holds most events; longer ones are put together.
+	streamBuffer = 4 << 10
 )
 
 // stream is a poll that takes more than one event of a reply.
@@ -24,10 +37,17 @@ func (s *stream) accept(r *reply) error {
 }
 
 // consume reads the events as they come.
-func (s *stream) consume(r *reply, body io.Reader, limit int64) error {
-	lines := bufio.NewReaderSize(body, 32<<10)
-	for {
+func (s *stream) consume(r *reply, body io.Reader, limit int64, giveUp context.CancelCauseFunc) error {
+	silence := time.AfterFunc(streamSilence, func() { giveUp(errPollRemade) })
+	silence.Stop()
+	defer silence.Stop()
+	lines := bufio.NewReaderSize(body, streamBuffer)
+	for taken := 0; ; {
+		if taken >= serverBuffer {
+			silence.Reset(streamSilence)
+		}
 		line, err := readLine(lines, limit)
+		silence.Stop()
 		if len(line) > 0 && err == nil {
 			one := *r
 			one.body = line
@@ -35,6 +55,7 @@ func (s *stream) consume(r *reply, body io.Reader, limit int64) error {
 			if decodeErr != nil {
 				return decodeErr
 			}
+			taken++
 			index := event.Node.ModifiedIndex
 			if event = s.pass(event); event != nil && !s.deliver(event) {
 				return nil
@@ -81,8 +102,9 @@ func readLine(lines *bufio.Reader, limit int64) ([]byte, error) {
 // up with the history, since a stream would give one event of it and then jump
 // to new ones, and by a stream once it is at the head.
 type pollSource struct {
-	client Client
-	poll   *poll
+	client   Client
+	poll     *poll
+	heldBack bool // somebody on the way holds replies back until they are whole: no streams
 }
 
 // follow implements eventSource.
@@ -92,7 +114,11 @@ func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) erro
 	for {
 		rearm.start()
 		before := s.poll.events
-		err := s.request(ctx, atHead, take)
+		asStream := atHead && !s.heldBack
+		err := s.request(ctx, asStream, take)
+		if asStream && err == nil && s.poll.opened.IsZero() {
+			s.heldBack = true // a server sends the header at once
+		}
 		if IsEventIndexCleared(err) {
 			err = s.poll.goOnAfterLoss(ctx, s.client, err)
 		}

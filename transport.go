@@ -21,14 +21,19 @@ type CancelableTransport = http.RoundTripper
 // DefaultTransport is used where Config.Transport is nil. It dials within 30
 // seconds, shakes hands within 10, speaks HTTP/2 over TLS, takes proxies from
 // the environment, and keeps up to 256 idle connections per host for 90 seconds,
-// so that many watches and callers on one client don't dial for each request.
+// so that many watches and callers on one client don't dial for each request. TCP
+// keepalive ends a connection whose other end is gone within half a minute.
 // It is an *http.Transport, shared by all clients that use it.
 var DefaultTransport CancelableTransport = newDefaultTransport()
 
 const idleConnsPerHost = 256
 
 func newDefaultTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{
+		Timeout: 30 * time.Second,
+		// A quiet watch can't tell a dead connection from a live one.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
@@ -156,7 +161,7 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 	r := &reply{endpoint: ep.name, status: resp.StatusCode, header: resp.Header, http: resp}
 	guardBody(guard, resp, act)
 	var broken *bodyReadError
-	if err = x.readReply(r, act); errors.As(err, &broken) {
+	if err = x.readReply(r, act, cancel); errors.As(err, &broken) {
 		err = &bodyReadError{whyEnded(ctx, broken.err)}
 	}
 	return r, true, err
@@ -164,7 +169,7 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 
 // readReply reads and closes the body. The action may look at the header first,
 // and may take the body of a success as it comes.
-func (x *exchange) readReply(r *reply, act HTTPAction) error {
+func (x *exchange) readReply(r *reply, act HTTPAction, giveUp context.CancelCauseFunc) error {
 	if a, ok := act.(interface{ begins(*reply) error }); ok {
 		if err := a.begins(r); err != nil {
 			closeQuietly(r.http.Body)
@@ -173,16 +178,22 @@ func (x *exchange) readReply(r *reply, act HTTPAction) error {
 	}
 	if a, ok := act.(consumer); ok && isSuccess(r.status) && r.http.Body != nil {
 		defer closeQuietly(r.http.Body)
-		return a.consume(r, r.http.Body, x.maxBytes)
+		return a.consume(r, r.http.Body, x.maxBytes, giveUp)
 	}
 	var err error
 	r.body, err = readBody(r.http, x.maxBytes)
 	return err
 }
 
-// consumer is an action that takes the body of a success as it comes.
+// consumer is an action that takes the body of a success as it comes. giveUp ends
+// the attempt.
 type consumer interface {
-	consume(r *reply, body io.Reader, limit int64) error
+	consume(r *reply, body io.Reader, limit int64, giveUp context.CancelCauseFunc) error
+}
+
+func isConsumer(act HTTPAction) bool {
+	_, ok := act.(consumer)
+	return ok
 }
 
 // whyEnded gives the reason for which the client itself ended an attempt, or err
