@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -74,54 +73,6 @@ func TestQuietWatchesInABusyStore(t *testing.T) {
 				t.Logf("%s: %d events, %d losses, %d errors that were tried again", f.name, len(f.seen), len(f.losses), f.fails)
 				if n := len(f.losses); i < keys && n > 0 || n > 1 {
 					t.Errorf("%s: %d losses", f.name, n)
-				}
-			}
-		})
-	}
-}
-
-// Connections of which nothing is heard any more, while new ones are served, as
-// behind a firewall that has forgotten them: nobody tells the client.
-func TestWatchesOnConnectionsThatHaveDied(t *testing.T) {
-	const bound = 25 * time.Second
-	t.Parallel()
-	for _, s := range harness.Servers(t) {
-		t.Run(s.String(), func(t *testing.T) {
-			t.Parallel()
-			c := harness.Start(t, s, harness.Options{Members: 3, Proxied: true})
-			writer, _ := newKeys(t, c)
-			var all ledger
-			write := func() {
-				eventually(t, func(ctx context.Context) error {
-					resp, err := writer.Set(ctx, "/d/k0", "v", nil)
-					if err == nil {
-						all.add(deed{resp.Node.ModifiedIndex, "/d/k0", "v", time.Now()})
-					}
-					return err
-				})
-			}
-			write()
-			followers := watchers("/d", all.last(""))
-			stop := startFollowing(t, c, followers)
-			defer stop()
-			for range 5 {
-				write() // So that there are idle connections as well.
-			}
-			for _, m := range c.Members() {
-				m.Proxy().Blackhole()
-			}
-			closeIdle(client.DefaultTransport)
-			writer, _ = newKeys(t, c)
-			write()
-			began := time.Now()
-			for _, f := range followers {
-				for !f.reached(all.last("")) && time.Since(began) < bound {
-					pause(20 * time.Millisecond)
-				}
-				if f.reached(all.last("")) {
-					t.Logf("%s: goes on after %v", f.name, time.Since(began).Round(time.Millisecond))
-				} else {
-					t.Errorf("%s: has not gone on after %v", f.name, time.Since(began).Round(time.Millisecond))
 				}
 			}
 		})
