@@ -108,6 +108,20 @@ func (p *Proxy) Requests(m Match) int { return p.count(m, func(*seen) bool { ret
 // Forwarded returns how many requests that match were passed on to the server.
 func (p *Proxy) Forwarded(m Match) int { return p.count(m, func(s *seen) bool { return s.forwarded }) }
 
+// ForwardedTo returns how many requests that match were passed on to the server,
+// by their path.
+func (p *Proxy) ForwardedTo(m Match) map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	forwarded := map[string]int{}
+	for _, s := range p.log {
+		if s.forwarded && m.matches(s.method, s.path, s.query) {
+			forwarded[s.path]++
+		}
+	}
+	return forwarded
+}
+
 // Open returns how many requests that match have come and have not ended.
 func (p *Proxy) Open(m Match) int { return p.count(m, func(s *seen) bool { return s.ended.IsZero() }) }
 
