@@ -18,7 +18,7 @@ import (
 
 // sideBySide is how many scenarios, which mostly wait, run at a time, unless
 // -parallel says.
-const sideBySide = 4
+const sideBySide = 5
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -91,11 +91,18 @@ func (l *ledger) add(n int, o outcome, err error, from, to time.Time) {
 	case o.succeeded():
 		l.stall = max(l.stall, to.Sub(l.last))
 		l.last = to
-	case o == wrong && len(l.wrong) < keptErrors:
-		l.wrong = append(l.wrong, err)
-	case len(l.failures) < keptErrors:
-		l.failures = append(l.failures, err)
+	case o == wrong:
+		l.wrong = keep(l.wrong, err)
+	default:
+		l.failures = keep(l.failures, err)
 	}
+}
+
+func keep(errs []error, err error) []error {
+	if len(errs) == keptErrors {
+		return errs
+	}
+	return append(errs, err)
 }
 
 // close counts the time since the last success.

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -80,6 +81,15 @@ func (r *running) result(ctx context.Context, s *stage) (LoadResult, error) {
 	return lr, nil
 }
 
+// firstErrors puts the errors on one line.
+func (lr *LoadResult) firstErrors() string {
+	texts := make([]string, 0, len(lr.Errors))
+	for _, err := range lr.Errors {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, " / ")
+}
+
 // grace is what a call may take beyond its bound on a machine that has other
 // things to do.
 const grace = time.Second
@@ -126,19 +136,19 @@ func (lr *LoadResult) judgeAlways() {
 		lr.problem("%d writes were applied of which the caller was told that they were not", lr.Denied)
 	}
 	if lr.Other > 0 {
-		lr.problem("%d errors of an unexpected kind: %v", lr.Other, lr.Errors)
+		lr.problem("%d errors of an unexpected kind: %v", lr.Other, lr.firstErrors())
 	}
 	if !lr.Load.Lasting && lr.Call > callDeadline+grace {
 		lr.problem("a call with a deadline of %v took %v", callDeadline, lr.Call)
 	}
 	if !lr.goesOn {
-		lr.problem("no call succeeded when all was over: %v", lr.Errors)
+		lr.problem("no call succeeded when all was over: %v", lr.firstErrors())
 	}
 }
 
 func (lr *LoadResult) judge(p Promise) {
 	if p.NoFailure && lr.Failed() > 0 {
-		lr.problem("%d of %d calls failed: %v", lr.Failed(), lr.Calls, lr.Errors)
+		lr.problem("%d of %d calls failed: %v", lr.Failed(), lr.Calls, lr.firstErrors())
 	}
 	if p.SomeUnknown && lr.Unknown == 0 {
 		lr.problem("no call had an unknown outcome")

@@ -83,7 +83,7 @@ const (
 	// afterwards is how long the loads go on when all is over.
 	afterwards = 2 * time.Second
 	// catchUpTime is how long watches may take to report what was written.
-	catchUpTime = 15 * time.Second
+	catchUpTime = 8 * time.Second
 	// scenarioTime is what a scenario may take besides its length.
 	scenarioTime = 3 * time.Minute
 )
@@ -146,7 +146,7 @@ func (sc Scenario) play(ctx context.Context, s *stage, length time.Duration) ([]
 	err = sc.takeSteps(ctx, s, length)
 	calm := time.Now()
 	if err == nil {
-		err = pause(ctx, afterwards)
+		err = goOnSince(ctx, loads, calm)
 	}
 	calls.stop()
 	if err == nil {
@@ -217,6 +217,28 @@ func (s *stage) cast(ctx context.Context) ([]*running, error) {
 		s.ledgers[r.Name] = r.ledger
 	}
 	return all, nil
+}
+
+// goOnSince lets the loads go on for a while, and waits for those that still
+// hang in a call; when that does not help, their results tell.
+func goOnSince(ctx context.Context, loads []*running, calm time.Time) error {
+	if err := pause(ctx, afterwards); err != nil {
+		return err
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
+	err := harness.Until(waitCtx, func(context.Context) error {
+		for _, r := range loads {
+			if !r.ledger.succeededSince(calm) {
+				return fmt.Errorf("%s: no success yet", r.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // catchUp waits until the watches have reported what was written; when they

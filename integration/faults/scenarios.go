@@ -40,7 +40,7 @@ func lostAnswers() []Scenario {
 	return []Scenario{
 		{
 			Name: "answer lost", ByLoad: true, Loads: all, Steps: round, Promises: promises,
-			Length: 15 * second, Short: 4 * second,
+			Length: 15 * second, Short: 8 * second,
 		},
 		{
 			Name: "answer lost, StrictWrites", StrictWrites: true, ByLoad: true, Loads: repeatable, Steps: round,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/etcd/client"
@@ -31,6 +32,9 @@ type stage struct {
 	loads   []Load
 	index   uint64 // of the store, before the loads began
 	asked   int
+
+	mu   sync.Mutex     // guards the field below
+	lost map[string]int // answers, by the path of the request
 }
 
 func newStage(c *harness.Cluster, strict bool) (*stage, error) {
@@ -38,7 +42,7 @@ func newStage(c *harness.Cluster, strict bool) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stage{cluster: c, strict: strict, hand: hand, keys: client.NewKeysAPI(hand), ledgers: map[string]*ledger{}}, nil
+	return &stage{cluster: c, strict: strict, hand: hand, keys: client.NewKeysAPI(hand), ledgers: map[string]*ledger{}, lost: map[string]int{}}, nil
 }
 
 // eventually makes a call of the stage hand until it succeeds.
@@ -124,6 +128,20 @@ func (s *stage) pinned(ctx context.Context, c client.Client) (*harness.Member, e
 		}
 	}
 	return nil, errors.New("faults: no member was asked")
+}
+
+// mayLose says which answers to the requests of a load may be lost.
+func (s *stage) mayLose(l Load) func(path string) bool {
+	if l.AtMostOnce {
+		return nil // Any.
+	}
+	most := len(s.cluster.Members()) - 1
+	return func(path string) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lost[path]++
+		return s.lost[path] <= most
+	}
 }
 
 // contents reads all that is below a directory, by key.

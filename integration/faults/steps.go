@@ -117,11 +117,12 @@ func slowDown(_ context.Context, _ *stage, m *harness.Member) error {
 	return nil
 }
 
-// loseAnswers makes the next answer to each kind of write get lost.
+// loseAnswers makes the next answer to each kind of write get lost. Of a call that
+// may be repeated, one of the three members has its answer pass.
 func loseAnswers(_ context.Context, s *stage, m *harness.Member) error {
 	for _, l := range s.loads {
 		for _, match := range l.Requests {
-			m.Proxy().Inject(harness.Fault{Kind: harness.LoseAnswer, Match: match, Count: 1})
+			m.Proxy().Inject(harness.Fault{Kind: harness.LoseAnswer, Match: match, When: s.mayLose(l), Count: 1})
 		}
 	}
 	return nil
