@@ -11,6 +11,7 @@ RACECOUNT = 5
 MINCOVER = 90.0
 TESTTIMEOUT = 20m
 BENCH = .
+FAULTS =
 
 # The race detector wherever this machine can build it.
 TEST = go test $$(test "$$(go env CGO_ENABLED)" = 0 || echo -race) -shuffle=on -timeout=$(TESTTIMEOUT)
@@ -29,6 +30,9 @@ test: ## run all tests: those of the library, then those on real servers
 
 integration: ## run the tests on real servers only
 	@cd integration && $(TEST) ./...
+
+faults: ## play all fault scenarios at full length and print their table; FAULTS='-run …' selects some
+	@cd integration && go run ./cmd/faults $(FAULTS)
 
 race: ## run the library's tests RACECOUNT times under the race detector
 	@go test -race -shuffle=on -count=$(RACECOUNT) -timeout=$(TESTTIMEOUT) ./...
@@ -67,4 +71,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help demo test integration race fuzz cover bench lint
+.PHONY: help demo test integration faults race fuzz cover bench lint

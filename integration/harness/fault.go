@@ -42,6 +42,9 @@ type Fault struct {
 	Match
 	// Count is how many requests it befalls; zero means all until [Proxy.Clear].
 	Count int
+	// When is asked of each request that matches, unless it is nil, whether the
+	// fault befalls it. It must not use the proxy.
+	When func(path string) bool
 	// Delay is for Slow.
 	Delay time.Duration
 }
@@ -76,7 +79,7 @@ func (p *Proxy) record(req *http.Request) (*seen, Fault) {
 	s := &seen{method: req.Method, path: req.URL.Path, query: req.URL.RawQuery, began: time.Now()}
 	p.log = append(p.log, s)
 	for i, f := range p.faults {
-		if !f.matches(s.method, s.path, s.query) {
+		if !f.matches(s.method, s.path, s.query) || f.When != nil && !f.When(s.path) {
 			continue
 		}
 		if f.Count > 0 {
@@ -107,6 +110,20 @@ func (p *Proxy) Requests(m Match) int { return p.count(m, func(*seen) bool { ret
 
 // Forwarded returns how many requests that match were passed on to the server.
 func (p *Proxy) Forwarded(m Match) int { return p.count(m, func(s *seen) bool { return s.forwarded }) }
+
+// ForwardedTo returns how many requests that match were passed on to the server,
+// by their path.
+func (p *Proxy) ForwardedTo(m Match) map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	forwarded := map[string]int{}
+	for _, s := range p.log {
+		if s.forwarded && m.matches(s.method, s.path, s.query) {
+			forwarded[s.path]++
+		}
+	}
+	return forwarded
+}
 
 // Open returns how many requests that match have come and have not ended.
 func (p *Proxy) Open(m Match) int { return p.count(m, func(s *seen) bool { return s.ended.IsZero() }) }

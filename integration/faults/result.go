@@ -1,0 +1,165 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Result is what a scenario showed.
+type Result struct {
+	Scenario Scenario
+	Loads    []LoadResult
+	Took     time.Duration
+	// Logs are the ends of the servers' logs, if there are problems.
+	Logs string
+}
+
+// A LoadResult is what the callers of one load were told, and what was found.
+type LoadResult struct {
+	Load Load
+	// Calls is how many calls there were; each of the others counts a way to fail.
+	Calls, Unknown, Context, Cluster, Other int
+	Findings
+	// Stall is the longest time without a success, Call the longest call.
+	Stall, Call time.Duration
+	// Resent is how many requests of the load reached the servers besides one for
+	// each call.
+	Resent int
+	// Errors are the first errors.
+	Errors []error
+	// Problems are the assertions that failed, Known those of the scenario's gap.
+	Problems, Known []string
+
+	goesOn bool
+}
+
+// Failed is how many calls failed.
+func (lr *LoadResult) Failed() int { return lr.Unknown + lr.Context + lr.Cluster + lr.Other }
+
+// Problems gives the assertions that failed, of all loads.
+func (r *Result) Problems() []string {
+	return r.list(func(lr *LoadResult) []string { return lr.Problems })
+}
+
+// Known gives those that are known to fail.
+func (r *Result) Known() []string {
+	known := r.list(func(lr *LoadResult) []string { return lr.Known })
+	if len(known) > 0 {
+		known = append(known, r.Scenario.Name+": "+r.Scenario.Gap.Why)
+	}
+	return known
+}
+
+func (r *Result) list(of func(*LoadResult) []string) (all []string) {
+	for i := range r.Loads {
+		for _, text := range of(&r.Loads[i]) {
+			all = append(all, r.Scenario.Name+": "+r.Loads[i].Load.Name+": "+text)
+		}
+	}
+	return all
+}
+
+// result sums a load up and compares the store with it.
+func (r *running) result(ctx context.Context, s *stage) (LoadResult, error) {
+	lr := LoadResult{Load: r.Load, goesOn: r.goesOn}
+	if err := r.job.audit(ctx, r.ledger, &lr.Findings); err != nil {
+		return lr, err
+	}
+	for _, n := range s.sent(r.Requests...) {
+		lr.Resent += n
+	}
+	l := r.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lr.Calls = len(l.outcomes)
+	lr.Resent = max(0, lr.Resent-lr.Calls)
+	lr.Unknown, lr.Context, lr.Cluster, lr.Other = l.counts[unknown], l.counts[overdue], l.counts[unavailable], l.counts[wrong]
+	lr.Stall, lr.Call = l.stall, l.longest
+	lr.Errors = append(append(lr.Errors, l.wrong...), l.failures...)
+	return lr, nil
+}
+
+// firstErrors puts the errors on one line.
+func (lr *LoadResult) firstErrors() string {
+	texts := make([]string, 0, len(lr.Errors))
+	for _, err := range lr.Errors {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, " / ")
+}
+
+// grace is what a call may take beyond its bound on a machine that has other
+// things to do.
+const grace = time.Second
+
+// judge makes the assertions.
+func (r *Result) judge() {
+	for i := range r.Loads {
+		lr := &r.Loads[i]
+		lr.judgeAlways()
+		for _, p := range r.Scenario.Promises {
+			if p.Load == lr.Load.Name {
+				lr.judge(p)
+			}
+		}
+		if r.Scenario.Gap.Load == lr.Load.Name {
+			lr.judgeGap(r.Scenario.Gap)
+		}
+	}
+}
+
+func (lr *LoadResult) judgeGap(g Gap) {
+	lr.Known, lr.Problems = lr.Problems, nil
+	if len(lr.Known) == 0 {
+		lr.problem("all is as it must be; this is a gap no more: %s", g.Why)
+	}
+}
+
+func (lr *LoadResult) problem(format string, args ...any) {
+	lr.Problems = append(lr.Problems, fmt.Sprintf(format, args...))
+}
+
+// judgeAlways asserts what holds in every scenario.
+func (lr *LoadResult) judgeAlways() {
+	if lr.Lost > 0 {
+		lr.problem("%d acknowledged writes are lost", lr.Lost)
+	}
+	if lr.Twice > 0 {
+		lr.problem("%d twice", lr.Twice)
+	}
+	if lr.Late > 0 {
+		lr.problem("%d events were not reported within %v", lr.Late, catchUpTime)
+	}
+	if lr.Denied > 0 {
+		lr.problem("%d writes were applied of which the caller was told that they were not", lr.Denied)
+	}
+	if lr.Other > 0 {
+		lr.problem("%d errors of an unexpected kind: %v", lr.Other, lr.firstErrors())
+	}
+	if !lr.Load.Lasting && lr.Call > callDeadline+grace {
+		lr.problem("a call with a deadline of %v took %v", callDeadline, lr.Call)
+	}
+	if !lr.goesOn {
+		lr.problem("no call succeeded when all was over: %v", lr.firstErrors())
+	}
+}
+
+func (lr *LoadResult) judge(p Promise) {
+	if p.NoFailure && lr.Failed() > 0 {
+		lr.problem("%d of %d calls failed: %v", lr.Failed(), lr.Calls, lr.firstErrors())
+	}
+	if p.SomeUnknown && lr.Unknown == 0 {
+		lr.problem("no call had an unknown outcome")
+	}
+	if p.SomeResent && lr.Resent == 0 {
+		lr.problem("no request was sent again")
+	}
+	if p.Call > 0 && lr.Call > p.Call {
+		lr.problem("a call took %v, want %v at most", lr.Call, p.Call)
+	}
+	if p.Stall > 0 && lr.Stall > p.Stall {
+		lr.problem("nothing succeeded for %v, want %v at most", lr.Stall, p.Stall)
+	}
+}
