@@ -22,7 +22,7 @@ type CancelableTransport = http.RoundTripper
 // seconds, shakes hands within 10, speaks HTTP/2 over TLS, takes proxies from
 // the environment, and keeps up to 256 idle connections per host for 90 seconds,
 // so that many watches and callers on one client don't dial for each request. TCP
-// keepalive ends a connection whose other end is gone within half a minute.
+// keepalive ends a connection whose other end is gone within about 10 seconds.
 // It is an *http.Transport, shared by all clients that use it.
 var DefaultTransport CancelableTransport = newDefaultTransport()
 
@@ -32,7 +32,7 @@ func newDefaultTransport() *http.Transport {
 	dialer := &net.Dialer{
 		Timeout: 30 * time.Second,
 		// A quiet watch can't tell a dead connection from a live one.
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 4 * time.Second, Interval: 2 * time.Second, Count: 3},
 	}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
