@@ -13,6 +13,9 @@ const (
 	// leastStallInterval keeps short deadlines from probing what is merely a
 	// round trip away.
 	leastStallInterval = 100 * time.Millisecond
+	// leastPatience keeps a short deadline from taking a busy machine for a dead
+	// one.
+	leastPatience = 250 * time.Millisecond
 	// stallShare is the part of the time left that may be spent on finding out
 	// that an endpoint is dead; the probe takes as much again, and other
 	// endpoints want their time too.
@@ -150,7 +153,7 @@ func (g *stallGuard) verdict(waitsFor phase) error {
 	if waitsFor == awaitsHeader && !g.overdue.IsZero() {
 		g.guards.suspectTheDead(g.endpoint, g.patience)
 	}
-	switch g.guards.prober.ask(g.ctx, g.endpoint, g.patience) {
+	switch g.guards.prober.ask(g.ctx, g.endpoint, max(g.patience, leastPatience)) {
 	case pulseNone:
 		return ErrStalled
 	case pulseNoQuorum:
