@@ -67,7 +67,6 @@ type action struct {
 	contentType string
 	body        string
 	class       retryClass
-	longPoll    bool // the reply may take for ever
 
 	// decode makes the call's result of a reply. An error means that the reply
 	// is not an answer, or is one that refuses the call; the cluster client
@@ -76,7 +75,7 @@ type action struct {
 }
 
 func (a *action) retryClass() retryClass { return a.class }
-func (a *action) isLongPoll() bool       { return a.longPoll }
+func (a *action) isLongPoll() bool       { return false } // watches are polls
 func (a *action) accept(r *reply) error  { return a.decode(r) }
 
 // HTTPRequest builds the request for one endpoint.

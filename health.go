@@ -38,9 +38,7 @@ func (c *httpClusterClient) recheckSuspects(view *endpointView) {
 
 func (c *httpClusterClient) recheck(ep *endpoint) {
 	patience := c.exchange.stalls.interval
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if p := c.prober.ask(ctx, ep, patience); p == pulseGood || p == pulseStranger {
+	if p := c.prober.ask(context.Background(), ep, patience); p == pulseGood || p == pulseStranger {
 		ep.suspicion.clear()
 	}
 }

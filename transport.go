@@ -128,7 +128,6 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, terms 
 // roundTrip is one HTTP request and the reading of its reply. A reply whose body
 // broke off comes with both a reply and an error.
 func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, act HTTPAction, terms stallTerms) (*reply, bool, error) {
-	longPoll := isLongPoll(act)
 	// One context for the attempt, ended when the body is in. Timers end it
 	// with a cause of their own, so that the reason is told and not guessed.
 	ctx, cancel := context.WithCancelCause(parent)
@@ -140,7 +139,7 @@ func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endp
 	printCurlCommand(req)
 
 	var timer *time.Timer
-	if x.headerTimeout > 0 && !longPoll {
+	if x.headerTimeout > 0 && !isLongPoll(act) {
 		timer = time.AfterFunc(x.headerTimeout, func() { cancel(ErrHeaderTimeout) })
 	}
 	resp, err := x.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
