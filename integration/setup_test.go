@@ -7,10 +7,8 @@ package integration
 import (
 	"context"
 	"errors"
-	"flag"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"go.uber.org/goleak"
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/integration/harness"
@@ -31,41 +28,7 @@ const callTimeout = 30 * time.Second
 // -parallel says.
 const sideBySide = 6
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		if err := flag.Set("test.parallel", strconv.Itoa(sideBySide)); err != nil {
-			panic(err)
-		}
-	}
-	goleak.VerifyTestMain(closingIdle{m})
-}
-
-// closingIdle runs the tests, closes the connections that are kept for reuse and
-// waits for the probes that outlive their call, so that what goleak finds is a
-// leak.
-type closingIdle struct{ *testing.M }
-
-// probeTime is more than a probe of a suspect endpoint may take.
-const probeTime = 5 * time.Second
-
-func (m closingIdle) Run() int {
-	code := m.M.Run()
-	closeIdle(client.DefaultTransport)
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
-	defer cancel()
-	// What is still there at the end is goleak's to tell.
-	_ = harness.Until(ctx, func(context.Context) error { return goleak.Find() })
-	return code
-}
-
-func closeIdle(rt http.RoundTripper) {
-	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
+func TestMain(m *testing.M) { harness.Main(m, sideBySide) }
 
 // newClient returns a client of cfg, with a bound on every story's calls.
 func newClient(t *testing.T, cfg client.Config) (client.Client, context.Context) {
