@@ -192,11 +192,12 @@ func watcherOf(t *testing.T, kapi client.KeysAPI, key string, fromNow bool) clie
 	return kapi.Watcher(key, &client.WatcherOptions{AfterIndex: index})
 }
 
-// waitForWatch waits until the member has a long poll.
+// waitForWatch waits until the member has taken a long poll: from then on one
+// from now has its beginning.
 func waitForWatch(t *testing.T, m *harness.Member) {
 	t.Helper()
 	harness.WaitFor(t, callTimeout, func() error {
-		if m.Proxy().Open(harness.Match{Query: "wait=true"}) == 0 {
+		if m.Proxy().Answering(harness.Match{Query: "wait=true"}) == 0 {
 			return errors.New("no watch")
 		}
 		return nil

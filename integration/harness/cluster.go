@@ -120,19 +120,21 @@ func (c *Cluster) abandon() {
 // NewMember makes a member that is not running yet, with ports of its own. Add
 // its PeerURL to the cluster through the API, then call its Join.
 func (c *Cluster) NewMember(ctx context.Context) (*Member, error) {
-	ports, err := freePorts(ctx, 2)
+	own, err := ports.take(ctx, 4) // the last two for proxies
 	if err != nil {
 		return nil, err
 	}
 	m := &Member{
 		cluster:      c,
 		name:         fmt.Sprintf("m%d", c.named),
-		listenClient: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), ports[0]),
-		listenPeer:   fmt.Sprintf("http://127.0.0.1:%d", ports[1]),
+		listenClient: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), own[0]),
+		listenPeer:   fmt.Sprintf("http://127.0.0.1:%d", own[1]),
+		ports:        own,
 	}
 	m.clientURL, m.peerURL = m.listenClient, m.listenPeer
 	if c.options.Proxied {
-		if err := m.putProxies(ctx); err != nil {
+		if err := m.putProxies(ctx, own[2], own[3]); err != nil {
+			ports.give(own...)
 			return nil, err
 		}
 	}

@@ -53,6 +53,7 @@ type Fault struct {
 type seen struct {
 	method, path, query string
 	forwarded           bool
+	answered            bool      // the header of the server's answer has come
 	began, ended        time.Time // ended is zero while the request is open
 }
 
@@ -127,6 +128,12 @@ func (p *Proxy) ForwardedTo(m Match) map[string]int {
 
 // Open returns how many requests that match have come and have not ended.
 func (p *Proxy) Open(m Match) int { return p.count(m, func(s *seen) bool { return s.ended.IsZero() }) }
+
+// Answering returns how many requests that match have an answer that has begun
+// and not ended.
+func (p *Proxy) Answering(m Match) int {
+	return p.count(m, func(s *seen) bool { return s.answered && s.ended.IsZero() })
+}
 
 func (p *Proxy) count(m Match, counts func(*seen) bool) int {
 	p.mu.Lock()

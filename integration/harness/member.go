@@ -29,6 +29,7 @@ type Member struct {
 
 	clientURL, peerURL       string // where others find it
 	listenClient, listenPeer string // where it listens: the same, unless there are proxies
+	ports                    []int  // all of them; nil once they are given back
 	proxy, peerProxy         *Proxy // nil without Options.Proxied
 	id                       string // hexadecimal; known once it is healthy, and with proxies only
 }
@@ -46,14 +47,14 @@ func (m *Member) PeerURL() string { return m.peerURL }
 // none.
 func (m *Member) Proxy() *Proxy { return m.proxy }
 
-// putProxies puts proxies before the member.
-func (m *Member) putProxies(ctx context.Context) error {
+// putProxies puts proxies, on these ports, before the member.
+func (m *Member) putProxies(ctx context.Context, clientPort, peerPort int) error {
 	var err error
-	if m.proxy, err = startProxy(ctx, strings.TrimPrefix(m.listenClient, "http://"), nil); err != nil {
+	if m.proxy, err = startProxy(ctx, clientPort, strings.TrimPrefix(m.listenClient, "http://"), nil); err != nil {
 		return err
 	}
 	cut := func(from string) bool { return m.cluster.partition.cuts(from, m) }
-	if m.peerProxy, err = startProxy(ctx, strings.TrimPrefix(m.listenPeer, "http://"), cut); err != nil {
+	if m.peerProxy, err = startProxy(ctx, peerPort, strings.TrimPrefix(m.listenPeer, "http://"), cut); err != nil {
 		m.proxy.close()
 		return err
 	}
@@ -95,13 +96,15 @@ func (m *Member) openProxy(ctx context.Context) error {
 	return m.proxy.Accept(ctx)
 }
 
-// close kills the member and ends its proxies.
+// close kills the member, ends its proxies and gives its ports back.
 func (m *Member) close() {
 	m.Kill()
 	if m.proxy != nil {
 		m.proxy.close()
 		m.peerProxy.close()
 	}
+	ports.give(m.ports...)
+	m.ports = nil
 }
 
 // Stop makes the member stand still (SIGSTOP): the kernel still accepts

@@ -3,10 +3,12 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -50,7 +52,36 @@ func (p *process) signal(s syscall.Signal) error {
 }
 
 // stop makes the server stand still: it accepts connections, and never answers.
-func (p *process) stop() error { return p.signal(syscall.SIGSTOP) }
+// It returns when all threads stand still, where the system tells: a signal takes
+// its time.
+func (p *process) stop() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	return Until(ctx, func(context.Context) error { return p.standsStill() })
+}
+
+// standsStill gives an error while a thread of the server runs.
+func (p *process) standsStill() error {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	for _, name := range stats {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			continue // The thread has ended.
+		}
+		// The state follows the name, which is in parentheses and may have some.
+		_, state, _ := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(" "))
+		if !bytes.HasPrefix(state, []byte("T")) {
+			return fmt.Errorf("harness: %s: state %.1q", name, state)
+		}
+	}
+	return nil
+}
 
 // cont lets a stopped server go on.
 func (p *process) cont() error { return p.signal(syscall.SIGCONT) }

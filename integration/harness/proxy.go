@@ -28,10 +28,10 @@ type Proxy struct {
 	accepted int
 }
 
-// startProxy listens on a port of its own and passes on to target.
-func startProxy(ctx context.Context, target string, cut func(from string) bool) (*Proxy, error) {
+// startProxy listens on the port and passes on to target.
+func startProxy(ctx context.Context, port int, target string, cut func(from string) bool) (*Proxy, error) {
 	p := &Proxy{ctx: context.WithoutCancel(ctx), target: target, cut: cut, conns: map[*proxyConn]struct{}{}}
-	if err := p.listen(ctx, "127.0.0.1:0"); err != nil {
+	if err := p.listen(ctx, fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
 		return nil, err
 	}
 	p.addr = p.listener.Addr().String()

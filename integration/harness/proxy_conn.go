@@ -99,6 +99,7 @@ func (c *proxyConn) handle(req *http.Request) bool {
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
+	p.update(s, func(s *seen) { s.answered = true })
 	if err := c.answer(resp, fault); err != nil {
 		c.reset()
 		return false
