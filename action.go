@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,31 +37,99 @@ const (
 	classRead
 )
 
-// classOf asks the action; one of another package is judged by its method.
-func classOf(act HTTPAction, ep url.URL) retryClass {
-	if a, ok := act.(interface{ retryClass() retryClass }); ok {
-		return a.retryClass()
-	}
-	req := act.HTTPRequest(ep)
-	if req != nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
-		return classRead
-	}
-	return classOnce
+// outgoing is what the cluster client and the exchange know of a call. The
+// package's own actions are that by themselves, a foreignAction makes it of one
+// of another package.
+type outgoing interface {
+	// build makes the request for ep, with u for its URL, or false when there is
+	// none to make. The request has no context yet.
+	build(ep *endpoint, u *url.URL) (http.Request, bool)
+
+	retryClass() retryClass
+
+	// isLongPoll reports whether the reply may take for ever.
+	isLongPoll() bool
+
+	// isStream reports whether the reply is more than one event.
+	isStream() bool
+
+	// begins looks at the header of a reply, as soon as it is there.
+	begins(r *reply) error
+
+	// takesBody reports whether consume takes the body of a success as it
+	// comes. Bytes beyond the limit are an ErrResponseTooLarge.
+	takesBody() bool
+	consume(r *reply, body *trip, limit int64) error
+
+	// accept looks at the whole reply. An error means that it is no answer, or
+	// one that refuses the call.
+	accept(r *reply) error
+
+	// excuses reports whether an attempt that broke off is no failure, and
+	// whether the next one should be made elsewhere. r is nil where no reply came.
+	excuses(r *reply, sent bool, err error) (excused, elsewhere bool)
 }
 
-// isLongPoll reports whether the reply may take for ever. The action says; one of
-// another package is judged by its query.
-func isLongPoll(act HTTPAction) bool {
-	if a, ok := act.(interface{ isLongPoll() bool }); ok {
-		return a.isLongPoll()
+// plain is what most calls are like.
+type plain struct{}
+
+func (plain) isLongPoll() bool                         { return false }
+func (plain) isStream() bool                           { return false }
+func (plain) begins(*reply) error                      { return nil }
+func (plain) takesBody() bool                          { return false }
+func (plain) consume(*reply, *trip, int64) error       { return nil }
+func (plain) excuses(*reply, bool, error) (bool, bool) { return false, false }
+
+// foreignAction is an action of another package, judged by its method and its
+// query.
+type foreignAction struct {
+	HTTPAction
+	plain
+
+	class retryClass
+	waits bool
+}
+
+// outgoingOf gives act as the client sees it; base is any endpoint's.
+func outgoingOf(act HTTPAction, base url.URL) outgoing {
+	if own, ok := act.(outgoing); ok {
+		return own
 	}
-	req := act.HTTPRequest(url.URL{Scheme: "http", Host: "localhost"})
-	return req != nil && req.URL != nil && req.URL.Query().Get("wait") == "true"
+	f := &foreignAction{HTTPAction: act}
+	if req := act.HTTPRequest(base); req != nil {
+		if req.Method == http.MethodGet || req.Method == http.MethodHead {
+			f.class = classRead
+		}
+		f.waits = req.URL != nil && req.URL.Query().Get("wait") == "true"
+	}
+	return f
+}
+
+func (f *foreignAction) retryClass() retryClass { return f.class }
+func (f *foreignAction) isLongPoll() bool       { return f.waits }
+
+func (f *foreignAction) build(ep *endpoint, _ *url.URL) (http.Request, bool) {
+	req := f.HTTPRequest(ep.base)
+	if req == nil {
+		return http.Request{}, false
+	}
+	return *req, true
+}
+
+// accept can't tell an answer from another: it takes what is no failure of the
+// server.
+func (f *foreignAction) accept(r *reply) error {
+	if r.status >= http.StatusInternalServerError {
+		return replyError(r)
+	}
+	return nil
 }
 
 // action is every call of this package: what to send, and what to make of the
 // reply. It knows nothing of endpoints, time and retries.
 type action struct {
+	plain
+
 	method      string
 	path        string // escaped, begins with a slash, goes below the endpoint's own
 	query       string // encoded
@@ -75,38 +144,61 @@ type action struct {
 }
 
 func (a *action) retryClass() retryClass { return a.class }
-func (a *action) isLongPoll() bool       { return false } // watches are polls
 func (a *action) accept(r *reply) error  { return a.decode(r) }
 
 // HTTPRequest builds the request for one endpoint.
 func (a *action) HTTPRequest(ep url.URL) *http.Request {
-	u := ep
-	escaped := strings.TrimSuffix(ep.EscapedPath(), "/") + a.path
-	path, err := url.PathUnescape(escaped)
-	if err != nil {
-		return nil // a.path was made by url.PathEscape, ep by url.Parse: can't be
+	req, ok := a.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
+	if !ok {
+		return nil
 	}
-	u.Path, u.RawPath = path, escaped
-	u.RawQuery = a.query
 	// The caller's context is attached by whoever sends the request.
-	req, err := http.NewRequestWithContext(context.Background(), a.method, "/", strings.NewReader(a.body))
-	if err != nil {
-		return nil // the methods are constants of net/http: can't be
-	}
-	if a.body == "" {
-		req.Body, req.GetBody = http.NoBody, nil
-	}
-	req.URL, req.Host = &u, u.Host
-	if a.contentType != "" {
-		req.Header.Set("Content-Type", a.contentType)
-	}
-	return req
+	return req.WithContext(context.Background())
 }
 
-// setForm makes values the body.
-func (a *action) setForm(values url.Values) {
+func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
+	*u = ep.base
+	u.Path, u.RawPath, u.RawQuery = ep.path+a.path, "", a.query
+	if strings.IndexByte(u.Path, '%') >= 0 {
+		escaped := u.Path
+		path, err := url.PathUnescape(escaped)
+		if err != nil {
+			return http.Request{}, false // a.path was made by url.PathEscape, ep.path by url.URL: can't be
+		}
+		u.Path, u.RawPath = path, escaped
+	}
+	req := http.Request{
+		Method: a.method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if a.contentType != "" {
+		req.Header["Content-Type"] = []string{a.contentType}
+	}
+	if a.body != "" {
+		req.Body, _ = a.newBody()
+		req.GetBody, req.ContentLength = a.newBody, int64(len(a.body))
+	}
+	return req, true
+}
+
+// newBody gives the body from its beginning, for requests that must be written
+// again.
+func (a *action) newBody() (io.ReadCloser, error) {
+	body := &textBody{}
+	body.Reset(a.body)
+	return body, nil
+}
+
+// textBody is a body in memory.
+type textBody struct{ strings.Reader }
+
+// Close implements io.Closer.
+func (*textBody) Close() error { return nil }
+
+// setForm makes a form, encoded, the body.
+func (a *action) setForm(form string) {
 	a.contentType = "application/x-www-form-urlencoded"
-	a.body = values.Encode()
+	a.body = form
 }
 
 // setJSON makes document the body.

@@ -82,10 +82,13 @@ func isClientError(status int) bool {
 	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
 }
 
-// isReadError reports whether a reply broke off before its body was whole.
 func isTooLarge(err error) bool { return errors.Is(err, ErrResponseTooLarge) }
 
+// isReadError reports whether a reply broke off before its body was whole.
 func isReadError(err error) bool {
+	if err == nil {
+		return false
+	}
 	var broken *bodyReadError
 	return errors.As(err, &broken)
 }

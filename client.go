@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -153,10 +152,12 @@ func New(cfg Config) (Client, error) {
 			checkRedirect: cfg.CheckRedirect,
 			headerTimeout: cfg.HeaderTimeoutPerRequest,
 			maxBytes:      cfg.MaxResponseBytes,
-			credentials:   credentials{cfg.Username, cfg.Password},
 		},
 		strictWrites: cfg.StrictWrites,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
+	}
+	if cfg.Username != "" {
+		c.exchange.login = newLogin(cfg.Username, cfg.Password)
 	}
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
@@ -208,121 +209,9 @@ func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Respo
 	if act == nil {
 		return nil, nil, ErrNoRequest
 	}
-	if c.preferLeader && !c.leaderKnown.Load() {
-		c.pinLeader(ctx)
-	}
-	r, err := c.send(ctx, act)
+	r, err := c.do(ctx, outgoingOf(act, c.pool.view().at(0).base))
 	if err != nil {
 		return nil, nil, err
 	}
 	return r.http, r.body, nil
-}
-
-// send tries the endpoints in turn until one answers, the verdict is to stop, or
-// none is left.
-func (c *httpClusterClient) send(ctx context.Context, act HTTPAction) (*reply, error) {
-	view := c.pool.view()
-	c.recheckSuspects(view) //nolint:contextcheck // what it starts outlives the call
-	class := classOf(act, view.at(0).base)
-	failed := &ClusterError{}
-	var tried tries
-	overdue := -1 // the endpoint that was left though it is alive
-	for i, ok := view.choose(nil, c.isSuspect); ok; i, ok = view.choose(tried, c.isSuspect) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		tried = view.mark(tried, i)
-		ep := view.at(i)
-		terms := stallTerms{
-			reads:   class == classRead,
-			streams: isConsumer(act),
-			mayMove: overdue < 0 && c.mayRepeat(class) && !isLongPoll(act) && len(failed.Errors)+1 < len(view.order),
-		}
-		r, a, unread := c.ask(ctx, ep, act, attempt{class: class, strict: c.strictWrites}, terms, view)
-		if a.ended {
-			if a.elsewhere {
-				c.suspect(ep)
-				c.pool.pin(view, i+1)
-			}
-			return r, nil
-		}
-		if a.err == ErrNoRequest { //nolint:errorlint // made by try itself
-			return nil, ErrNoRequest
-		}
-		if unread && ctx.Err() != nil {
-			// The caller's context explains the failure, not the socket. An
-			// endpoint that owed an answer will not be the next one's first.
-			if !isLongPoll(act) {
-				c.suspect(ep)
-				c.pool.pin(view, i+1)
-			}
-			return nil, ctx.Err()
-		}
-		v := classify(a)
-		if v == verdictDone {
-			ep.suspicion.clear()
-			c.pool.pin(view, i)
-			c.noteTerm(r)
-			c.noteIndex(ep, r) //nolint:contextcheck // what it starts outlives the call
-			if unread {
-				return nil, a.err
-			}
-			return r, nil
-		}
-		if errors.Is(a.err, ErrOverdue) {
-			overdue = i
-		} else {
-			c.suspect(ep)
-		}
-		failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
-		failed.OutcomeUnknown = failed.OutcomeUnknown || a.mayBeApplied() && class != classRead
-		if v == verdictStop {
-			c.pool.pin(view, i+1)
-			return nil, failed
-		}
-		if overdue >= 0 && i != overdue && len(failed.Errors) == len(view.order) {
-			tried[overdue] = false // the others have failed: it was merely late
-		}
-	}
-	c.allFailed.tell()
-	return nil, failed
-}
-
-// ask makes one attempt. unread is true when no whole reply came of it.
-func (c *httpClusterClient) ask(ctx context.Context, ep *endpoint, act HTTPAction, known attempt, terms stallTerms, view *endpointView) (r *reply, a attempt, unread bool) {
-	a = known
-	r, a.sent, a.err = c.exchange.try(ctx, ep, act, terms, view.lookup)
-	if p, ok := act.(interface {
-		excuses(*reply, bool, error) (bool, bool)
-	}); ok && a.err != nil && ctx.Err() == nil {
-		if a.ended, a.elsewhere = p.excuses(r, a.sent, a.err); a.ended {
-			return &reply{}, a, false
-		}
-	}
-	unread = a.err != nil
-	if !unread {
-		a.err = judge(act, r)
-	}
-	if r != nil {
-		a.status = r.status
-		a.err = withReply(a.err, r)
-	}
-	return r, a, unread
-}
-
-// mayRepeat reports whether a call may be sent again when its outcome is unknown.
-func (c *httpClusterClient) mayRepeat(class retryClass) bool {
-	return class == classRead || class == classIdempotent && !c.strictWrites
-}
-
-// judge asks the action whether r is an answer. An action of another package
-// can't tell: then it is one, unless the status says that the server failed.
-func judge(act HTTPAction, r *reply) error {
-	if a, ok := act.(interface{ accept(*reply) error }); ok {
-		return a.accept(r)
-	}
-	if r.status >= http.StatusInternalServerError {
-		return replyError(r)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,32 +19,48 @@ var keysHandle = &codec.JsonHandle{} //nolint:gochecknoglobals // immutable, and
 func isSuccess(status int) bool { return status/100 == 2 }
 
 // decodeKeys makes a Response of a reply that must have a node.
-func decodeKeys(r *reply) (*Response, error) { return decodeResponse(r, true) }
-
-// decodeKeysMaybeWithoutNode makes a Response of the reply to a write with
-// NoValueOnSuccess, from which newer servers leave the node out.
-func decodeKeysMaybeWithoutNode(r *reply) (*Response, error) { return decodeResponse(r, false) }
-
-func decodeResponse(r *reply, wantNode bool) (*Response, error) {
+func decodeKeys(r *reply) (*Response, error) {
 	if !isSuccess(r.status) {
 		return nil, keysError(r)
 	}
-	resp := &Response{}
-	if err := decodeTree(r.body, resp); err != nil {
+	resp, err := decodeTreeBytes(r.body)
+	return finishResponse(r, resp, err, true)
+}
+
+// finishResponse gives resp, as decoded with err, what the header says. Servers
+// leave the node out of the replies to writes with NoValueOnSuccess only.
+func finishResponse(r *reply, resp *Response, err error, wantNode bool) (*Response, error) {
+	if err != nil {
 		return nil, strange(r, err)
 	}
 	if resp.Action == "" || resp.Node == nil && wantNode {
 		return nil, strange(r, ErrInvalidJSON)
 	}
-	if !isWholeNode(resp.Node) || !isWholeNode(resp.PrevNode) {
-		return nil, strange(r, ErrInvalidJSON)
+	if resp.Index, err = indexOf(r); err != nil {
+		return nil, err
 	}
-	index, err := indexOf(r)
+	resp.ClusterID = r.get(headerClusterID)
+	return resp, nil
+}
+
+func decodeTreeFrom(body io.Reader, limit int64) (*Response, []byte, error) {
+	b, err := readBody(&http.Response{StatusCode: 200, Body: io.NopCloser(body)}, limit)
+	if err != nil {
+		return nil, b, err
+	}
+	resp, err := decodeTreeBytes(b)
+	return resp, b, err
+}
+
+func decodeTreeBytes(body []byte) (*Response, error) {
+	resp := &Response{}
+	err := decodeTree(body, resp)
+	if err == nil && (!isWholeNode(resp.Node) || !isWholeNode(resp.PrevNode)) {
+		err = ErrInvalidJSON
+	}
 	if err != nil {
 		return nil, err
 	}
-	resp.Index = index
-	resp.ClusterID = r.header.Get("X-Etcd-Cluster-Id")
 	return resp, nil
 }
 
@@ -94,7 +111,7 @@ func isWholeNode(n *Node) bool {
 
 // indexOf reads X-Etcd-Index, which proxies may drop and nobody may garble.
 func indexOf(r *reply) (uint64, error) {
-	text := r.header.Get("X-Etcd-Index")
+	text := r.get(headerIndex)
 	if text == "" {
 		return 0, nil
 	}

@@ -174,11 +174,11 @@ func TestDecodeKeysRefuses(t *testing.T) {
 func TestDecodeKeysKeepsHeaders(t *testing.T) {
 	r := okReply("\n {\"action\":\"set\"}\n")
 	r.header = http.Header{"X-Etcd-Index": {"18446744073709551615"}, "X-Etcd-Cluster-Id": {"cdf818194e3a8c32"}}
-	resp, err := decodeKeysMaybeWithoutNode(r)
-	if err != nil || resp.Index != 1<<64-1 || resp.ClusterID != "cdf818194e3a8c32" || resp.Node != nil {
-		t.Errorf("got %+v, %v", resp, err)
+	act := &keysAction{mayLackItsNode: true}
+	if err := act.accept(r); err != nil || act.resp.Index != 1<<64-1 || act.resp.ClusterID != "cdf818194e3a8c32" || act.resp.Node != nil {
+		t.Errorf("got %+v, %v", act.resp, err)
 	}
-	_, err = decodeKeys(r) // without NoValueOnSuccess
+	_, err := decodeKeys(r) // without NoValueOnSuccess
 	wantReplyError(t, err, ErrInvalidJSON)
 }
 

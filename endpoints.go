@@ -13,9 +13,10 @@ import (
 
 // endpoint is one address that requests can go to.
 type endpoint struct {
-	base url.URL       // scheme, host and base path; no credentials
-	user *url.Userinfo // credentials that were in its URL; nil: Config's
-	name string        // what people see: the URL as given, without credentials
+	base  url.URL // scheme, host and base path; no credentials
+	path  string  // the base path, escaped, without the slash at its end
+	login *login  // credentials that were in its URL; nil: Config's
+	name  string  // what people see: the URL as given, without credentials
 
 	// Shared with the endpoint's successors in later lists.
 	suspicion  *suspicion
@@ -54,8 +55,13 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, user: u.User, suspicion: &suspicion{}, standstill: &standstill{}}
+	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		e.login = newLogin(u.User.Username(), password)
+	}
 	e.base.User = nil
+	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
 	e.name = e.base.String()
 	return e, nil
 }

@@ -28,8 +28,8 @@ func TestParseEndpoint(t *testing.T) {
 		{raw: "unixs://localhost:2379", scheme: "unixs", host: "localhost:2379", name: "unixs://localhost:2379"},
 		{raw: "http://root:pw@etcd:2379", scheme: "http", host: "etcd:2379", name: "http://etcd:2379", user: "root:pw"},
 		{raw: "root:pw@etcd:2379", scheme: "http", host: "etcd:2379", name: "http://etcd:2379", user: "root:pw"},
-		{raw: "https://root:p%40%2F%3A@etcd/base", scheme: "https", host: "etcd", path: "/base", name: "https://etcd/base", user: "root:p%40%2F%3A"},
-		{raw: "http://root@etcd", scheme: "http", host: "etcd", name: "http://etcd", user: "root"},
+		{raw: "https://root:p%40%2F%3A@etcd/base", scheme: "https", host: "etcd", path: "/base", name: "https://etcd/base", user: "root:p@/:"},
+		{raw: "http://root@etcd", scheme: "http", host: "etcd", name: "http://etcd", user: "root:"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.raw, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestParseEndpoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			user := ""
-			if ep.user != nil {
-				user = ep.user.String()
+			if ep.login != nil {
+				user = ep.login.username + ":" + ep.login.password
 			}
 			if ep.base.Scheme != tt.scheme || ep.base.Host != tt.host || ep.base.Path != tt.path || ep.name != tt.name || user != tt.user {
 				t.Errorf("got %+v, named %q, of %q", ep.base, ep.name, user)

@@ -9,7 +9,7 @@ import (
 
 // isSuspect reports whether ep is to be asked after the others.
 func (c *httpClusterClient) isSuspect(ep *endpoint) bool {
-	return ep.suspicion.held(time.Now(), c.probes())
+	return ep.suspicion.held(c.probes())
 }
 
 // probes reports whether endpoints are asked for their pulse.
@@ -28,9 +28,8 @@ func (c *httpClusterClient) recheckSuspects(view *endpointView) {
 	if !c.probes() {
 		return
 	}
-	now := time.Now()
 	for _, ep := range view.order {
-		if ep.suspicion.due(now) {
+		if ep.suspicion.due() {
 			go c.recheck(ep)
 		}
 	}
@@ -48,7 +47,7 @@ func (c *httpClusterClient) noteIndex(ep *endpoint, r *reply) {
 	if r == nil || !c.probes() {
 		return
 	}
-	if index := r.header.Get("X-Raft-Index"); index != "" && ep.standstill.note(index, time.Now()) {
+	if index := r.get(headerRaftIndex); index != "" && ep.standstill.note(index, time.Now()) {
 		go c.checkQuorum(ep) // ends within the stall interval for each endpoint
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -199,14 +197,14 @@ func (k *httpKeysAPI) Get(ctx context.Context, key string, opts *GetOptions) (*R
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{}
+	var q query
 	if opts != nil {
-		setTrue(query, "recursive", opts.Recursive)
-		setTrue(query, "sorted", opts.Sort)
-		setTrue(query, "quorum", opts.Quorum)
+		q.setTrue("quorum", opts.Quorum)
+		q.setTrue("recursive", opts.Recursive)
+		q.setTrue("sorted", opts.Sort)
 	}
-	act := &action{method: http.MethodGet, path: path, query: query.Encode(), class: classRead}
-	return call(ctx, k.client, act, decodeKeys)
+	act := &keysAction{action: action{method: http.MethodGet, path: path, query: q.encoded, class: classRead}}
+	return act.send(ctx, k.client)
 }
 
 // Set implements KeysAPI.
@@ -221,29 +219,29 @@ func (k *httpKeysAPI) Set(ctx context.Context, key, value string, opts *SetOptio
 	if err := checkSet(key, value, opts); err != nil {
 		return nil, err
 	}
-	query := conditions(opts.PrevValue, opts.PrevIndex)
-	if opts.PrevExist != PrevIgnore {
-		query.Set("prevExist", string(opts.PrevExist))
-	}
-	setTrue(query, "dir", opts.Dir)
-	setTrue(query, "noValueOnSuccess", opts.NoValueOnSuccess)
+	var q query
+	q.setTrue("dir", opts.Dir)
+	q.setTrue("noValueOnSuccess", opts.NoValueOnSuccess)
+	q.setText("prevExist", string(opts.PrevExist))
+	q.setUint("prevIndex", opts.PrevIndex)
+	q.setText("prevValue", opts.PrevValue)
 
-	form := url.Values{}
+	var form query
+	form.setTrue("refresh", opts.Refresh)
+	form.setTTL(opts.TTL)
 	if !opts.Dir && !opts.Refresh {
-		form.Set("value", value)
+		form.set("value", value)
 	}
-	setTrue(form, "refresh", opts.Refresh)
-	setTTL(form, opts.TTL)
 
-	act := &action{method: http.MethodPut, path: path, query: query.Encode(), class: classIdempotent}
+	act := &keysAction{
+		action:         action{method: http.MethodPut, path: path, query: q.encoded, class: classIdempotent},
+		mayLackItsNode: opts.NoValueOnSuccess,
+	}
 	if opts.PrevValue != "" || opts.PrevIndex != 0 || opts.PrevExist == PrevNoExist {
 		act.class = classOnce
 	}
-	act.setForm(form)
-	if opts.NoValueOnSuccess {
-		return call(ctx, k.client, act, decodeKeysMaybeWithoutNode)
-	}
-	return call(ctx, k.client, act, decodeKeys)
+	act.setForm(form.encoded)
+	return act.send(ctx, k.client)
 }
 
 // Create implements KeysAPI.
@@ -265,13 +263,14 @@ func (k *httpKeysAPI) CreateInOrder(ctx context.Context, dir, value string, opts
 	if err := checkText("value", dir, value); err != nil {
 		return nil, err
 	}
-	form := url.Values{"value": {value}}
+	var form query
 	if opts != nil {
-		setTTL(form, opts.TTL)
+		form.setTTL(opts.TTL)
 	}
-	act := &action{method: http.MethodPost, path: path, class: classOnce}
-	act.setForm(form)
-	return call(ctx, k.client, act, decodeKeys)
+	form.set("value", value)
+	act := &keysAction{action: action{method: http.MethodPost, path: path, class: classOnce}}
+	act.setForm(form.encoded)
+	return act.send(ctx, k.client)
 }
 
 // Delete implements KeysAPI.
@@ -280,17 +279,18 @@ func (k *httpKeysAPI) Delete(ctx context.Context, key string, opts *DeleteOption
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{}
+	var q query
 	if opts != nil {
 		if err := checkText("PrevValue", key, opts.PrevValue); err != nil {
 			return nil, err
 		}
-		query = conditions(opts.PrevValue, opts.PrevIndex)
-		setTrue(query, "recursive", opts.Recursive)
-		setTrue(query, "dir", opts.Dir)
+		q.setTrue("dir", opts.Dir)
+		q.setUint("prevIndex", opts.PrevIndex)
+		q.setText("prevValue", opts.PrevValue)
+		q.setTrue("recursive", opts.Recursive)
 	}
-	act := &action{method: http.MethodDelete, path: path, query: query.Encode(), class: classOnce}
-	return call(ctx, k.client, act, decodeKeys)
+	act := &keysAction{action: action{method: http.MethodDelete, path: path, query: q.encoded, class: classOnce}}
+	return act.send(ctx, k.client)
 }
 
 // checkSet refuses what the server would refuse or, worse, not tell.
@@ -329,33 +329,4 @@ func checkText(field, key, text string) error {
 		at += size
 	}
 	return &InvalidInputError{Field: field, Reason: fmt.Sprintf("for key %q it is not valid UTF-8 at byte %d", key, at)}
-}
-
-func conditions(prevValue string, prevIndex uint64) url.Values {
-	query := url.Values{}
-	if prevValue != "" {
-		query.Set("prevValue", prevValue)
-	}
-	if prevIndex != 0 {
-		query.Set("prevIndex", strconv.FormatUint(prevIndex, 10))
-	}
-	return query
-}
-
-func setTrue(values url.Values, name string, on bool) {
-	if on {
-		values.Set(name, "true")
-	}
-}
-
-// setTTL rounds up: ttl=0 would mean to expire at once.
-func setTTL(form url.Values, ttl time.Duration) {
-	if ttl <= 0 {
-		return
-	}
-	seconds := int64(ttl / time.Second)
-	if ttl%time.Second != 0 {
-		seconds++
-	}
-	form.Set("ttl", strconv.FormatInt(seconds, 10))
 }

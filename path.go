@@ -10,6 +10,9 @@ import (
 // dropped, as the server would. An element "." or "..", a NUL or invalid UTF-8
 // is refused: sent, it would name another key or leave the prefix.
 func keyPath(prefix, key string) (string, error) {
+	if isPlainPath(prefix) && isPlainPath(key) {
+		return prefix + key, nil
+	}
 	var b strings.Builder
 	b.Grow(len(prefix) + len(key) + 8)
 	if err := appendPath(&b, "prefix", prefix); err != nil {
@@ -24,6 +27,32 @@ func keyPath(prefix, key string) (string, error) {
 	}
 	return b.String(), nil
 }
+
+// isPlainPath reports whether path is what appendPath makes of it, as most are:
+// elements, each behind one slash, of bytes that need no escape.
+func isPlainPath(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	element := 1 // where it begins
+	for i := 1; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.':
+		case c == '/':
+			if isDots(path[element:i]) {
+				return false
+			}
+			element = i + 1
+		default:
+			return false
+		}
+	}
+	return !isDots(path[element:])
+}
+
+// isDots is true for elements that are dropped, or that must not be.
+func isDots(element string) bool { return element == "" || element == "." || element == ".." }
 
 // appendPath appends "/" and the escaped element for each element of path.
 func appendPath(b *strings.Builder, field, path string) error {

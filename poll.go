@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -22,6 +21,8 @@ const longEnough = time.Second
 // is used for all requests of a watch, one after the other, so that each begins
 // where the one before has ended, on whatever endpoint.
 type poll struct {
+	plain
+
 	path      string // escaped
 	dir       string // what the server calls the key, ending in a slash; empty: not known
 	recursive bool
@@ -43,16 +44,19 @@ type poll struct {
 }
 
 // HTTPRequest implements HTTPAction.
-func (p *poll) HTTPRequest(ep url.URL) *http.Request {
+func (p *poll) HTTPRequest(ep url.URL) *http.Request { return p.request().HTTPRequest(ep) }
+
+func (p *poll) build(ep *endpoint, u *url.URL) (http.Request, bool) { return p.request().build(ep, u) }
+
+// request begins a request.
+func (p *poll) request() *action {
 	p.began, p.opened, p.index, p.asked = time.Now(), time.Time{}, 0, p.next
-	query := url.Values{"wait": {"true"}}
-	setTrue(query, "recursive", p.recursive)
-	setTrue(query, "stream", p.stream)
-	if p.next > 0 {
-		query.Set("waitIndex", strconv.FormatUint(p.next, 10))
-	}
-	act := &action{method: http.MethodGet, path: p.path, query: query.Encode()}
-	return act.HTTPRequest(ep)
+	var q query
+	q.setTrue("recursive", p.recursive)
+	q.setTrue("stream", p.stream)
+	q.setTrue("wait", true)
+	q.setUint("waitIndex", p.next)
+	return &action{method: http.MethodGet, path: p.path, query: q.encoded}
 }
 
 func (p *poll) retryClass() retryClass { return classRead }
@@ -84,7 +88,7 @@ func (p *poll) begins(r *reply) error {
 
 // checkCluster refuses events of another cluster: its indexes mean nothing here.
 func (p *poll) checkCluster(r *reply) error {
-	id := r.header.Get("X-Etcd-Cluster-Id")
+	id := r.get(headerClusterID)
 	switch {
 	case id == "", id == p.clusterID:
 	case p.clusterID == "":
@@ -170,7 +174,7 @@ func (p *poll) read(r *reply) (*Response, error) {
 		p.skipSeen()
 		return nil, nil
 	}
-	event, err := decodeResponse(r, true)
+	event, err := decodeKeys(r)
 	if err != nil {
 		return nil, err
 	}

@@ -137,11 +137,11 @@ func (p *prober) takePulse(ctx context.Context, ep *endpoint, patience time.Dura
 // get makes one request. It ends with ctx.
 func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
 	act := &action{method: http.MethodGet, path: path}
-	req := act.HTTPRequest(ep.base) //nolint:contextcheck // attached below
-	if req == nil {
+	without, ok := act.build(ep, &url.URL{})
+	if !ok {
 		return pulseNone
 	}
-	req = req.WithContext(ctx)
+	req := without.WithContext(ctx)
 	req.Close = true
 	req.Header.Set("User-Agent", probeUserAgent)
 	transport := p.transport

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,20 +21,28 @@ var DefaultCheckRedirect CheckRedirectFunc = func(via int) error {
 	return nil
 }
 
-// credentials are a user name and a password for basic authentication.
-type credentials struct {
+// login is a user name and a password for basic authentication.
+type login struct {
 	username, password string
+	header             string // what Authorization says; empty: no credentials at all
+}
+
+func newLogin(username, password string) *login {
+	if username == "" {
+		return &login{}
+	}
+	return &login{username, password, "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))}
 }
 
 // route is the way of one request from its endpoint through redirects. It sees
 // to it that credentials and writes stay among the client's own endpoints.
 type route struct {
-	config  credentials                   // for endpoints without credentials of their own
-	at      *endpoint                     // whose credentials go along
-	lookup  func(origin string) *endpoint // nil for an origin that is no endpoint
-	current *url.URL                      // where the last request went
-	next    *url.URL                      // where the last redirect points; nil before the first
-	left    bool                          // an origin that is no endpoint has been on the way
+	config  *login        // for endpoints without credentials of their own
+	at      *endpoint     // whose credentials go along
+	view    *endpointView // the endpoints
+	current *url.URL      // where the last request went
+	next    *url.URL      // where the last redirect points; nil before the first
+	left    bool          // an origin that is no endpoint has been on the way
 }
 
 // apply turns req, as the action made it for the endpoint, into the request for
@@ -51,13 +60,12 @@ func (rt *route) apply(req *http.Request) error {
 		req.Header.Del("Cookie")
 		return nil
 	}
-	c := rt.config
-	if user := rt.at.user; user != nil {
-		password, _ := user.Password()
-		c = credentials{user.Username(), password}
+	l := rt.at.login
+	if l == nil {
+		l = rt.config
 	}
-	if c.username != "" {
-		req.SetBasicAuth(c.username, c.password)
+	if l != nil && l.header != "" {
+		req.Header["Authorization"] = []string{l.header}
 	}
 	return nil
 }
@@ -73,12 +81,12 @@ func (rt *route) target() *endpoint {
 
 // isRedirect is true for any 3xx that names a place to go.
 func isRedirect(r *reply) bool {
-	return isRedirection(r.status) && r.status != http.StatusNotModified && r.header.Get("Location") != ""
+	return isRedirection(r.status) && r.status != http.StatusNotModified && r.get("Location") != ""
 }
 
 // follow takes the redirect r.
 func (rt *route) follow(r *reply) error {
-	next, err := rt.current.Parse(r.header.Get("Location"))
+	next, err := rt.current.Parse(r.get("Location"))
 	if err != nil {
 		return fmt.Errorf("%w: its Location is not a URL", ErrRedirectRefused)
 	}
@@ -89,7 +97,7 @@ func (rt *route) follow(r *reply) error {
 		return fmt.Errorf("%w: its Location has no host", ErrRedirectRefused)
 	}
 	next.User = nil
-	known := rt.lookup(originOf(next))
+	known := rt.view.lookup(originOf(next))
 	downgraded := rt.current.Scheme == "https" && next.Scheme != "https"
 	if known == nil || downgraded {
 		// For good: what an unknown host says must not bring the credentials

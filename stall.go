@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -40,6 +38,8 @@ type stallTerms struct {
 	reads   bool // the request changes nothing: it may leave a member without quorum
 	mayMove bool // another endpoint may be asked, if there is time left for it
 	streams bool // the header comes at once, or somebody holds it back
+
+	longPoll bool // the reply may take for ever
 }
 
 // phase is what an attempt waits for.
@@ -69,13 +69,13 @@ type stallGuard struct {
 	timer *time.Timer
 }
 
-// watch begins to guard an attempt; giveUp ends it with the reason. The guard
-// must be ended. A nil guard is one that never gives up.
-func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc, ep *endpoint, terms stallTerms) *stallGuard {
+// watch begins to guard an attempt that is in phase p; giveUp ends it with the
+// reason. The guard must be ended. A nil guard is one that never gives up.
+func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc, ep *endpoint, terms stallTerms, p phase) *stallGuard {
 	if sg.interval <= 0 {
 		return nil
 	}
-	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, terms: terms, patience: sg.interval, since: time.Now()}
+	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, terms: terms, patience: sg.interval, phase: p, since: time.Now()}
 	if deadline, ok := ctx.Deadline(); ok {
 		left := deadline.Sub(g.since)
 		g.patience = min(g.patience, max(left/stallShare, leastStallInterval))
@@ -85,7 +85,7 @@ func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(g.patience, g.look)
+	g.timer = time.AfterFunc(g.tolerance(p), g.look)
 	return g
 }
 
@@ -197,36 +197,4 @@ func (g *stallGuard) lookAgain(waitedFor phase, after time.Duration) {
 	default: // it has gone on while the endpoint was asked
 		g.timer.Reset(g.tolerance(g.phase))
 	}
-}
-
-// guardBody makes the guard see the body of a reply whose header has come.
-func guardBody(g *stallGuard, resp *http.Response, act HTTPAction) {
-	if g == nil || resp.Body == nil {
-		return
-	}
-	waitsFor, between := awaitsBody, awaitsBody
-	if isLongPoll(act) && isSuccess(resp.StatusCode) {
-		waitsFor = awaitsEvent
-	}
-	if _, ok := act.(consumer); ok {
-		between = waitsFor // after one event comes the wait for the next
-	}
-	g.enter(waitsFor)
-	resp.Body = &guardedBody{resp.Body, g, between}
-}
-
-// guardedBody tells the guard of every byte that comes.
-type guardedBody struct {
-	io.ReadCloser
-	guard   *stallGuard
-	between phase // what is waited for when something has come
-}
-
-// Read implements io.Reader.
-func (b *guardedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.guard.enter(b.between)
-	}
-	return n, err
 }

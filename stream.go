@@ -27,6 +27,9 @@ type stream struct {
 	deliver func(*Response) bool // false: that is enough
 }
 
+func (s *stream) isStream() bool  { return true }
+func (s *stream) takesBody() bool { return true }
+
 // accept takes a whole reply. Of a success, consume has taken everything.
 func (s *stream) accept(r *reply) error {
 	if isSuccess(r.status) {
@@ -37,8 +40,8 @@ func (s *stream) accept(r *reply) error {
 }
 
 // consume reads the events as they come.
-func (s *stream) consume(r *reply, body io.Reader, limit int64, giveUp context.CancelCauseFunc) error {
-	silence := time.AfterFunc(streamSilence, func() { giveUp(errPollRemade) })
+func (s *stream) consume(r *reply, body *trip, limit int64) error {
+	silence := time.AfterFunc(streamSilence, func() { body.giveUp(errPollRemade) })
 	silence.Stop()
 	defer silence.Stop()
 	lines := bufio.NewReaderSize(body, streamBuffer)
@@ -51,7 +54,7 @@ func (s *stream) consume(r *reply, body io.Reader, limit int64, giveUp context.C
 		if len(line) > 0 && err == nil {
 			one := *r
 			one.body = line
-			event, decodeErr := decodeResponse(&one, true)
+			event, decodeErr := decodeKeys(&one)
 			if decodeErr != nil {
 				return decodeErr
 			}

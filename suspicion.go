@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,8 @@ const (
 // after all others, never left out, and cleared by the first answer. It is shared
 // by all views of the pool, and safe for concurrent use.
 type suspicion struct {
+	raised atomic.Bool // there is a suspicion; saves most callers the lock
+
 	mu      sync.Mutex // guards the fields below
 	pause   time.Duration
 	recheck time.Time // when to look again; zero while there is no suspicion
@@ -31,21 +34,29 @@ func (s *suspicion) raise(now time.Time) {
 	}
 	s.pause = min(max(2*s.pause, firstSuspectPause), lastSuspectPause)
 	s.recheck = now.Add(s.pause)
+	s.raised.Store(true)
 }
 
 // clear forgets everything.
 func (s *suspicion) clear() {
+	if !s.raised.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pause, s.recheck = 0, time.Time{}
+	s.raised.Store(false)
 }
 
 // held reports whether the endpoint is a suspect. Where nobody probes suspects,
 // suspicion lapses with its pause.
-func (s *suspicion) held(now time.Time, probed bool) bool {
+func (s *suspicion) held(probed bool) bool {
+	if !s.raised.Load() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.recheck.IsZero() && (probed || now.Before(s.recheck))
+	return !s.recheck.IsZero() && (probed || time.Now().Before(s.recheck))
 }
 
 // mayLook reports, to one caller for each pause, that an endpoint that is no
@@ -61,7 +72,11 @@ func (s *suspicion) mayLook(now time.Time, pause time.Duration) bool {
 }
 
 // due reports, to one caller for each pause, that it is time to look again.
-func (s *suspicion) due(now time.Time) bool {
+func (s *suspicion) due() bool {
+	if !s.raised.Load() {
+		return false
+	}
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recheck.IsZero() || now.Before(s.recheck) {

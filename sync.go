@@ -40,8 +40,8 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ep := range endpoints {
-		if i := slices.IndexFunc(c.configured, func(old *endpoint) bool { return old.origin() == ep.origin() }); i >= 0 && ep.user == nil {
-			ep.user = c.configured[i].user
+		if i := slices.IndexFunc(c.configured, func(old *endpoint) bool { return old.origin() == ep.origin() }); i >= 0 && ep.login == nil {
+			ep.login = c.configured[i].login
 		}
 	}
 	c.configured = endpoints
@@ -102,7 +102,7 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 // here. One that was configured is taken as configured, with its credentials.
 func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
 	isPlain := func(ep *endpoint) bool { return ep.base.Scheme != "https" && ep.base.Scheme != "unixs" }
-	secret := c.exchange.credentials.username != "" || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.user != nil })
+	secret := c.exchange.login != nil || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
 	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
 
 	var usable []*endpoint
@@ -112,7 +112,7 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) {
 				continue // others are left, and the configured ones in any case
 			}
-			ep.user = nil
+			ep.login = nil
 			for _, known := range configured {
 				if known.origin() == ep.origin() {
 					ep = known
@@ -220,7 +220,7 @@ func (c *httpClusterClient) noteTerm(r *reply) {
 	if !c.preferLeader || r == nil {
 		return
 	}
-	term, err := strconv.ParseUint(r.header.Get("X-Raft-Term"), 10, 64)
+	term, err := strconv.ParseUint(r.get(headerRaftTerm), 10, 64)
 	if err != nil {
 		return // most replies that are no successes don't tell
 	}

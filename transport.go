@@ -9,8 +9,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 )
 
@@ -66,6 +64,23 @@ type reply struct {
 	http     *http.Response
 }
 
+// The header fields that servers tell about themselves in, in canonical form.
+const (
+	headerIndex     = "X-Etcd-Index"
+	headerClusterID = "X-Etcd-Cluster-Id"
+	headerRaftIndex = "X-Raft-Index"
+	headerRaftTerm  = "X-Raft-Term"
+)
+
+// get gives a field of the header, whose name must be canonical; empty: there is
+// none.
+func (r *reply) get(name string) string {
+	if values := r.header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // replyOf is for replies that a Client of the caller's own made.
 func replyOf(resp *http.Response, body []byte) *reply {
 	if resp == nil {
@@ -94,25 +109,27 @@ type exchange struct {
 	checkRedirect CheckRedirectFunc
 	headerTimeout time.Duration
 	maxBytes      int64
-	credentials   credentials
+	login         *login // nil: none
 	stalls        stallGuards
 }
 
 // try sends act to ep, following redirects. sent is false only when it is known
 // that no part of the request left. A redirect that is not followed comes with
-// both a reply, whose status tells, and an error. lookup finds the endpoint that
-// has an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, terms stallTerms, lookup func(origin string) *endpoint) (r *reply, sent bool, err error) {
-	rt := &route{config: x.credentials, at: ep, lookup: lookup}
+// both a reply, whose status tells, and an error. view tells which endpoint has
+// an origin.
+func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms stallTerms, view *endpointView) (r *reply, sent bool, err error) {
+	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
-		req := act.HTTPRequest(ep.base)
-		if req == nil {
+		t := &trip{parent: ctx, exchange: x, terms: terms}
+		req, ok := act.build(ep, &t.url)
+		if !ok {
 			return nil, false, ErrNoRequest
 		}
-		if err = rt.apply(req); err != nil {
+		if err = rt.apply(&req); err != nil {
 			return r, true, err
 		}
-		r, sent, err = x.roundTrip(ctx, req, rt.target(), act, terms)
+		t.endpoint = rt.target()
+		r, sent, err = t.run(&req, act)
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
@@ -125,82 +142,48 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act HTTPAction, terms 
 	}
 }
 
-// roundTrip is one HTTP request and the reading of its reply. A reply whose body
-// broke off comes with both a reply and an error.
-func (x *exchange) roundTrip(parent context.Context, req *http.Request, ep *endpoint, act HTTPAction, terms stallTerms) (*reply, bool, error) {
-	// One context for the attempt, ended when the body is in. Timers end it
-	// with a cause of their own, so that the reason is told and not guessed.
-	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
-	guard := x.stalls.watch(ctx, cancel, ep, terms)
-	defer guard.end()
-	var trace sendTrace
-	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
+// run makes the request and reads its reply. A reply whose body broke off comes
+// with both a reply and an error.
+func (t *trip) run(without *http.Request, act outgoing) (*reply, bool, error) {
+	defer t.end()
+	req := without.WithContext(t)
 	printCurlCommand(req)
-
-	var timer *time.Timer
-	if x.headerTimeout > 0 && !isLongPoll(act) {
-		timer = time.AfterFunc(x.headerTimeout, func() { cancel(ErrHeaderTimeout) })
-	}
-	resp, err := x.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
-	if timer != nil {
-		timer.Stop()
-	}
+	resp, err := t.exchange.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
 	if err == nil && resp == nil {
 		err = errors.New("client: the transport returned neither reply nor error")
 	}
 	if err != nil {
-		return nil, trace.sent(err), whyEnded(ctx, err)
+		return nil, t.sent(err), t.why(err)
 	}
-	if timer != nil && context.Cause(ctx) == ErrHeaderTimeout { //nolint:errorlint // identity is what is asked
+	t.takeHeader(resp)
+	if t.exchange.headerTimeout > 0 && t.why(nil) == ErrHeaderTimeout { //nolint:errorlint // identity is what is asked
 		// The header came just too late.
 		closeQuietly(resp.Body)
 		return nil, true, ErrHeaderTimeout
 	}
-	r := &reply{endpoint: ep.name, status: resp.StatusCode, header: resp.Header, http: resp}
-	guardBody(guard, resp, act)
-	var broken *bodyReadError
-	if err = x.readReply(r, act, cancel); errors.As(err, &broken) {
-		err = &bodyReadError{whyEnded(ctx, broken.err)}
+	if err = t.readReply(act); err != nil {
+		var broken *bodyReadError
+		if errors.As(err, &broken) {
+			err = &bodyReadError{t.why(broken.err)}
+		}
 	}
-	return r, true, err
+	return &t.reply, true, err
 }
 
 // readReply reads and closes the body. The action may look at the header first,
 // and may take the body of a success as it comes.
-func (x *exchange) readReply(r *reply, act HTTPAction, giveUp context.CancelCauseFunc) error {
-	if a, ok := act.(interface{ begins(*reply) error }); ok {
-		if err := a.begins(r); err != nil {
-			closeQuietly(r.http.Body)
-			return err
-		}
+func (t *trip) readReply(act outgoing) error {
+	r := &t.reply
+	if err := act.begins(r); err != nil {
+		closeQuietly(r.http.Body)
+		return err
 	}
-	if a, ok := act.(consumer); ok && isSuccess(r.status) && r.http.Body != nil {
+	if act.takesBody() && isSuccess(r.status) && r.http.Body != nil {
 		defer closeQuietly(r.http.Body)
-		return a.consume(r, r.http.Body, x.maxBytes, giveUp)
+		return act.consume(r, t, t.exchange.maxBytes)
 	}
 	var err error
-	r.body, err = readBody(r.http, x.maxBytes)
-	return err
-}
-
-// consumer is an action that takes the body of a success as it comes. giveUp ends
-// the attempt.
-type consumer interface {
-	consume(r *reply, body io.Reader, limit int64, giveUp context.CancelCauseFunc) error
-}
-
-func isConsumer(act HTTPAction) bool {
-	_, ok := act.(consumer)
-	return ok
-}
-
-// whyEnded gives the reason for which the client itself ended an attempt, or err
-// where it did not.
-func whyEnded(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !isContextError(cause) {
-		return cause
-	}
+	r.body, err = readBody(r.http, t.exchange.maxBytes)
 	return err
 }
 
@@ -235,42 +218,8 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 
 // closeQuietly closes a body of which nothing more is wanted.
 func closeQuietly(body io.Closer) {
+	if body == nil {
+		return
+	}
 	_ = body.Close() //nolint:errcheck // all that it held has been read, or does not matter
-}
-
-// sendTrace learns from the transport whether a request can have left.
-//
-// net/http asks for a connection (GetConn) and gets one (GotConn) before it
-// writes. It asks a second time for the same write only when the first
-// connection took not one byte, a stale idle one for instance. So the last of
-// the two events tells.
-type sendTrace struct {
-	last atomic.Int32
-}
-
-const (
-	toldNothing = iota
-	wantsConn
-	hasConn
-)
-
-func (t *sendTrace) hooks() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn: func(string) { t.last.Store(wantsConn) },
-		GotConn: func(httptrace.GotConnInfo) { t.last.Store(hasConn) },
-	}
-}
-
-// sent reports whether a part of the request may have left. What the transport
-// does not tell counts as sent, save that a failed dial or look-up says enough.
-func (t *sendTrace) sent(err error) bool {
-	switch t.last.Load() {
-	case wantsConn:
-		return false
-	case hasConn:
-		return true
-	}
-	var op *net.OpError
-	var dns *net.DNSError
-	return !errors.As(err, &dns) && (!errors.As(err, &op) || op.Op != "dial")
 }

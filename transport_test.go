@@ -32,9 +32,10 @@ func put(x *exchange, target string) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	act := &action{method: http.MethodPut, path: "/v2/keys/a"}
-	act.setForm(url.Values{"value": {"1"}})
-	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, func(string) *endpoint { return nil })
+	act := &keysAction{action: action{method: http.MethodPut, path: "/v2/keys/a"}}
+	act.setForm("value=1")
+	view := &endpointView{endpointList: newEndpointList([]*endpoint{ep}, 1)}
+	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, view)
 	return sent, err
 }
 

@@ -1,0 +1,159 @@
+package client
+
+import (
+	"context"
+	"errors"
+)
+
+// sending is one call on its way from endpoint to endpoint.
+type sending struct {
+	client *httpClusterClient
+	view   *endpointView
+	act    outgoing
+	class  retryClass
+
+	tried   tries
+	overdue int           // the endpoint that was left though it is alive; -1: none
+	failed  *ClusterError // nil while no endpoint has failed
+}
+
+// fewEndpoints is how many a call keeps account of without an allocation.
+const fewEndpoints = 8
+
+// do sends act as Do does.
+func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
+	if c.preferLeader && !c.leaderKnown.Load() {
+		c.pinLeader(ctx)
+	}
+	s := sending{client: c, view: c.pool.view(), act: act, class: act.retryClass(), overdue: -1}
+	var few [fewEndpoints]bool
+	if n := len(s.view.order); n <= len(few) {
+		s.tried = few[:n]
+	}
+	c.recheckSuspects(s.view) //nolint:contextcheck // what it starts outlives the call
+	return s.send(ctx)
+}
+
+// send tries the endpoints in turn until one answers, the verdict is to stop, or
+// none is left.
+func (s *sending) send(ctx context.Context) (*reply, error) {
+	for i, ok := s.view.choose(s.tried, s.client.isSuspect); ok; i, ok = s.view.choose(s.tried, s.client.isSuspect) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.tried = s.view.mark(s.tried, i)
+		r, done, err := s.try(ctx, i)
+		if done {
+			return r, err
+		}
+		if s.overdue >= 0 && i != s.overdue && s.failures() == len(s.view.order) {
+			s.tried[s.overdue] = false // the others have failed: it was merely late
+		}
+	}
+	s.client.allFailed.tell()
+	return nil, s.failed
+}
+
+func (s *sending) failures() int {
+	if s.failed == nil {
+		return 0
+	}
+	return len(s.failed.Errors)
+}
+
+// try asks the i-th endpoint. It is done when the call is.
+func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err error) {
+	c, ep := s.client, s.view.at(i)
+	r, a, unread := s.ask(ctx, ep)
+	if a.ended {
+		if a.elsewhere {
+			s.leave(i)
+		}
+		return r, true, nil
+	}
+	if a.err == ErrNoRequest { //nolint:errorlint // made by the exchange itself
+		return nil, true, ErrNoRequest
+	}
+	if unread && ctx.Err() != nil {
+		// The caller's context explains the failure, not the socket. An endpoint
+		// that owed an answer will not be the next one's first.
+		if !s.act.isLongPoll() {
+			s.leave(i)
+		}
+		return nil, true, ctx.Err()
+	}
+	v := classify(a)
+	if v == verdictDone {
+		ep.suspicion.clear()
+		c.pool.pin(s.view, i)
+		c.noteTerm(r)
+		c.noteIndex(ep, r) //nolint:contextcheck // what it starts outlives the call
+		if unread {
+			return nil, true, a.err
+		}
+		return r, true, nil
+	}
+	if errors.Is(a.err, ErrOverdue) {
+		s.overdue = i
+	} else {
+		c.suspect(ep)
+	}
+	if s.failed == nil {
+		s.failed = &ClusterError{}
+	}
+	s.failed.add(Attempt{Endpoint: ep.name, Sent: a.sent, StatusCode: a.status, Err: a.err})
+	s.failed.OutcomeUnknown = s.failed.OutcomeUnknown || a.mayBeApplied() && s.class != classRead
+	if v == verdictStop {
+		c.pool.pin(s.view, i+1)
+		return nil, true, s.failed
+	}
+	return nil, false, nil
+}
+
+// leave makes the i-th endpoint a suspect and the one behind it the next call's
+// first.
+func (s *sending) leave(i int) {
+	s.client.suspect(s.view.at(i))
+	s.client.pool.pin(s.view, i+1)
+}
+
+// ask makes one attempt. unread is true when no whole reply came of it.
+func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, unread bool) {
+	a = attempt{class: s.class, strict: s.client.strictWrites}
+	r, a.sent, a.err = s.client.exchange.try(ctx, ep, s.act, s.terms(), s.view)
+	if a.err != nil && ctx.Err() == nil {
+		if a.ended, a.elsewhere = s.act.excuses(r, a.sent, a.err); a.ended {
+			return &reply{}, a, false
+		}
+	}
+	unread = a.err != nil
+	if !unread {
+		a.err = s.act.accept(r)
+	}
+	if r != nil {
+		a.status = r.status
+		if a.err != nil {
+			a.err = withReply(a.err, r)
+		}
+	}
+	return r, a, unread
+}
+
+// terms says what the next attempt may be given up for.
+func (s *sending) terms() stallTerms {
+	waits := s.act.isLongPoll()
+	return stallTerms{
+		reads:    s.class == classRead,
+		streams:  s.act.isStream(),
+		longPoll: waits,
+		mayMove:  s.overdue < 0 && s.client.mayRepeat(s.class) && !waits && s.failures()+1 < len(s.view.order),
+	}
+}
+
+// mayRepeat reports whether a call may be sent again when its outcome is unknown.
+func (c *httpClusterClient) mayRepeat(class retryClass) bool {
+	return class == classRead || class == classIdempotent && !c.strictWrites
+}
