@@ -175,22 +175,20 @@ func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
 		req.Header["Content-Type"] = []string{a.contentType}
 	}
 	if a.body != "" {
-		req.Body, _ = a.newBody()
-		req.GetBody, req.ContentLength = a.newBody, int64(len(a.body))
+		req.Body, req.ContentLength = newTextBody(a.body), int64(len(a.body))
+		req.GetBody = func() (io.ReadCloser, error) { return newTextBody(a.body), nil }
 	}
 	return req, true
 }
 
-// newBody gives the body from its beginning, for requests that must be written
-// again.
-func (a *action) newBody() (io.ReadCloser, error) {
-	body := &textBody{}
-	body.Reset(a.body)
-	return body, nil
-}
-
 // textBody is a body in memory.
 type textBody struct{ strings.Reader }
+
+func newTextBody(text string) *textBody {
+	body := &textBody{}
+	body.Reset(text)
+	return body
+}
 
 // Close implements io.Closer.
 func (*textBody) Close() error { return nil }

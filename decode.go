@@ -7,14 +7,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ugorji/go/codec"
 )
-
-// keysHandle decodes the keys API's replies, which can be large: the codec takes
-// a third of encoding/json's time. It is read-only after its first use.
-var keysHandle = &codec.JsonHandle{} //nolint:gochecknoglobals // immutable, and costly to make
 
 func isSuccess(status int) bool { return status/100 == 2 }
 
@@ -75,7 +70,7 @@ func decodeTree(body []byte, into *Response) error {
 	if body[0] != '{' || !json.Valid(body) {
 		return ErrInvalidJSON
 	}
-	if !isBeyondCodec(body) && codec.NewDecoderBytes(body, keysHandle).Decode(into) == nil {
+	if !isBeyondCodec(body) && codec.NewDecoderBytes(body, documentHandle).Decode(into) == nil {
 		return nil
 	}
 	*into = Response{}
@@ -83,13 +78,6 @@ func decodeTree(body []byte, into *Response) error {
 		return ErrInvalidJSON
 	}
 	return nil
-}
-
-// isBeyondCodec finds text that the codec does not read as others do: bytes that
-// are not UTF-8, and escaped surrogates, which may be unpaired. etcd writes
-// neither.
-func isBeyondCodec(body []byte) bool {
-	return !utf8.Valid(body) || bytes.Contains(body, []byte(`\ud`)) || bytes.Contains(body, []byte(`\uD`))
 }
 
 // isWholeNode reports whether n and all below it can be handed to users: a node
@@ -126,7 +114,7 @@ func indexOf(r *reply) (uint64, error) {
 // *ReplyError of what something else said in its place.
 func keysError(r *reply) error {
 	var e Error
-	if json.Unmarshal(r.body, &e) != nil || e.Code == 0 {
+	if unmarshal(r.body, &e) != nil || e.Code == 0 {
 		return v2Error(r)
 	}
 	e.StatusCode, e.Endpoint = r.status, r.endpoint
@@ -147,7 +135,7 @@ func replyError(r *reply) error {
 	var document struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(r.body, &document) == nil && document.Message != "" {
+	if unmarshal(r.body, &document) == nil && document.Message != "" {
 		return &ReplyError{Endpoint: r.endpoint, StatusCode: r.status, Message: document.Message}
 	}
 	return strange(r, nil)
@@ -165,154 +153,4 @@ func withReply(err error, r *reply) error {
 		return strange(r, err)
 	}
 	return err
-}
-
-// decodeNothing is for calls whose success has no content.
-func decodeNothing(r *reply) (struct{}, error) {
-	if !isSuccess(r.status) {
-		return struct{}{}, v2Error(r)
-	}
-	return struct{}{}, nil
-}
-
-// decodeDocument reads one of the small documents of the members, auth and
-// version APIs.
-func decodeDocument(r *reply, into any) error {
-	switch {
-	case !isSuccess(r.status):
-		return v2Error(r)
-	case len(bytes.TrimSpace(r.body)) == 0:
-		return strange(r, ErrEmptyBody)
-	case json.Unmarshal(r.body, into) != nil:
-		return strange(r, ErrInvalidJSON)
-	}
-	return nil
-}
-
-func decodeVersions(r *reply) (*Versions, error) {
-	if !isSuccess(r.status) {
-		return nil, replyError(r) // /version is there with and without the v2 API
-	}
-	// etcd 2.0 says "etcd 2.0.13", in plain text.
-	if version, ok := strings.CutPrefix(string(r.body), "etcd "); ok {
-		return &Versions{Server: strings.TrimSpace(version)}, nil
-	}
-	v := &Versions{}
-	if err := decodeDocument(r, v); err != nil {
-		return nil, err
-	}
-	if v.Server == "" {
-		return nil, strange(r, ErrInvalidJSON)
-	}
-	return v, nil
-}
-
-func decodeMember(r *reply) (*Member, error) {
-	m := &Member{}
-	if err := decodeDocument(r, m); err != nil {
-		return nil, err
-	}
-	if m.ID == "" {
-		return nil, strange(r, ErrInvalidJSON)
-	}
-	return m, nil
-}
-
-func decodeMembers(r *reply) ([]Member, error) {
-	var document struct {
-		Members *[]Member `json:"members"`
-	}
-	if err := decodeDocument(r, &document); err != nil {
-		return nil, err
-	}
-	if document.Members == nil {
-		return nil, strange(r, ErrInvalidJSON)
-	}
-	for _, m := range *document.Members {
-		if m.ID == "" {
-			return nil, strange(r, ErrInvalidJSON)
-		}
-	}
-	return *document.Members, nil
-}
-
-// decodeRemoved takes the answer that a member is removed already for success:
-// that is the state that was asked for.
-func decodeRemoved(r *reply) (struct{}, error) {
-	if r.status == http.StatusGone {
-		return struct{}{}, nil
-	}
-	return decodeNothing(r)
-}
-
-// named reads what servers write either as a name (2.1, 2.2) or as an object
-// that has the name in one of its fields (2.3 and later).
-type named struct{ name string }
-
-func (n *named) UnmarshalJSON(data []byte) error {
-	if json.Unmarshal(data, &n.name) == nil && n.name != "" {
-		return nil
-	}
-	var object struct {
-		User string `json:"user"`
-		Role string `json:"role"`
-	}
-	if err := json.Unmarshal(data, &object); err != nil {
-		return err
-	}
-	if n.name = object.User; n.name == "" {
-		n.name = object.Role
-	}
-	if n.name == "" {
-		return ErrInvalidJSON
-	}
-	return nil
-}
-
-func namesOf(list []named) []string {
-	names := make([]string, len(list))
-	for i, n := range list {
-		names[i] = n.name
-	}
-	return names
-}
-
-// decodeNames reads {"users": …} and {"roles": …}, where the list may be null.
-func decodeNames(field string) func(*reply) ([]string, error) {
-	return func(r *reply) ([]string, error) {
-		var document map[string]json.RawMessage
-		if err := decodeDocument(r, &document); err != nil {
-			return nil, err
-		}
-		var list []named
-		if raw, ok := document[field]; !ok || json.Unmarshal(raw, &list) != nil {
-			return nil, strange(r, ErrInvalidJSON)
-		}
-		return namesOf(list), nil
-	}
-}
-
-func decodeUser(r *reply) (*User, error) {
-	var document struct {
-		User  string  `json:"user"`
-		Roles []named `json:"roles"`
-	}
-	if err := decodeDocument(r, &document); err != nil {
-		return nil, err
-	}
-	if document.User == "" {
-		return nil, strange(r, ErrInvalidJSON)
-	}
-	return &User{User: document.User, Roles: namesOf(document.Roles)}, nil
-}
-
-func decodeRole(r *reply) (*Role, error) {
-	role := &Role{}
-	if err := decodeDocument(r, role); err != nil {
-		return nil, err
-	}
-	if role.Role == "" {
-		return nil, strange(r, ErrInvalidJSON)
-	}
-	return role, nil
 }

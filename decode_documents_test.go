@@ -189,3 +189,48 @@ func TestDecodeWithoutContent(t *testing.T) {
 	_, err = decodeRemoved(&reply{endpoint: "http://etcd", status: http.StatusNotFound, body: []byte("404 page not found\n")})
 	wantReplyError(t, err, ErrV2NotEnabled)
 }
+
+// What the codec of documents takes by itself, and a caller could be hurt by.
+func TestDocumentsAreRead(t *testing.T) {
+	for why, body := range map[string]string{
+		"something behind the document":           `{"id":"8e9e","name":"m"} {"id":"91bc"}`,
+		"an array for the object":                 `["8e9e","m"]`,
+		"an array for an object inside":           `{"members":[["8e9e","m"]]}`,
+		"an object for an array":                  `{"id":"8e9e","peerURLs":{"http://a:2380":"http://b:2380"}}`,
+		"a number for text":                       `{"id":8,"name":"m"}`,
+		"text for an array":                       `{"id":"8e9e","peerURLs":"http://a:2380"}`,
+		"a control character in text":             "{\"id\":\"8e9e\",\"name\":\"a\nb\"}",
+		"an unknown field that is not JSON":       `{"id":"8e9e","unknown":[1,}]}`,
+		"an unknown field that is cut":            `{"id":"8e9e","unknown":"`,
+		"a number out of the range of its field":  `{"errorCode":99999999999999999999}`,
+		"a number with a fraction for an integer": `{"errorCode":1.5}`,
+	} {
+		if _, err := decodeMember(okReply(body)); err == nil {
+			t.Errorf("%s: a member is read of %s", why, body)
+		}
+		if _, err := decodeMembers(okReply(body)); err == nil {
+			t.Errorf("%s: members are read of %s", why, body)
+		}
+		var e Error
+		if err := unmarshal([]byte(body), &e); err == nil && e.Code != 0 {
+			t.Errorf("%s: an error is read of %s", why, body)
+		}
+	}
+	_, err := decodeRole(okReply(`{"role":"guest","permissions":[{"read":["/a"]}]}`))
+	wantReplyError(t, err, ErrInvalidJSON)
+
+	// An unpaired surrogate does not take with it what follows.
+	m, err := decodeMember(okReply(`{"id":"8e9e","name":"\ud800\u0041","unknown":{"x":[1,{"y":null}]}}`))
+	if err != nil || m.Name != "\ufffdA" {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	if m, err = decodeMember(okReply("{\"id\":\"8e9e\",\"name\":\"a\xff\"}")); err != nil || m.Name != "a\ufffd" {
+		t.Errorf("got %+v, %v", m, err)
+	}
+}
+
+func TestDocumentsHaveABoundedDepth(t *testing.T) {
+	deep := `{"id":"8e9e","unknown":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`
+	_, err := decodeMember(okReply(deep))
+	wantReplyError(t, err, ErrInvalidJSON)
+}

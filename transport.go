@@ -129,7 +129,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 			return r, true, err
 		}
 		t.endpoint = rt.target()
-		r, sent, err = t.run(&req, act)
+		r, sent, err = t.run(&req, act) //nolint:contextcheck // the trip is the context, below ctx
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
