@@ -1,0 +1,393 @@
+package client
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+const (
+	// windowSize is how much of a body is held at a time.
+	windowSize = 32 << 10
+
+	// maxPooledWindow is the largest buffer worth keeping for the next body.
+	maxPooledWindow = 64 << 10
+
+	// minNodeRoom is how much is at hand where a node begins, so that most nodes
+	// are in one piece.
+	minNodeRoom = 1 << 10
+
+	// windowPad is the white space put behind a body. It changes no document,
+	// and lets everything that looks ahead a little do so up to the very end.
+	windowPad = 64
+
+	// maxEmptyReads is how often a reader may give nothing, as in package bufio.
+	maxEmptyReads = 100
+
+	// maxDepth is how deep arrays and objects may be nested, as in encoding/json.
+	maxDepth = 10_000
+)
+
+// scanner reads JSON tokens through a window over a body.
+//
+// Only refill moves the window, and only refill knows whether there is a reader
+// behind it. A token begins at pos and stays whole in data until it is taken:
+// refill keeps everything from pos on. Slices of data are good until then.
+type scanner struct {
+	data []byte // what of the body is at hand; data[:pos] is done with
+	pos  int
+
+	window  []byte    // what data is a part of, unless the whole body was at hand
+	source  io.Reader // nil when the whole body was at hand
+	pending error     // what source said along with its last bytes
+	ended   bool      // windowPad is behind the body, and nothing more comes
+	limit   int64
+	left    int64 // of limit
+	err     error // why refill gave up, unless the body just ended
+
+	head    []byte // the beginning of the body, of at most maxBodyInError bytes
+	scratch []byte // a string without its escapes
+	depth   int
+}
+
+// open starts on a body to read.
+func (s *scanner) open(source io.Reader, limit int64) {
+	s.source, s.limit, s.left = source, limit, limit
+	s.data, s.pos = s.window[:0], 0
+}
+
+// openBytes starts on a body at hand.
+func (s *scanner) openBytes(body []byte) {
+	s.data, s.pos = body, 0
+	if len(body) <= 2*minNodeRoom {
+		s.refill() // the tail of such a body is most of it
+	}
+}
+
+// close forgets the body, and drops what one large token made grow.
+func (s *scanner) close() {
+	if len(s.window) > maxPooledWindow {
+		s.window = make([]byte, windowSize)
+	}
+	if cap(s.scratch) > maxPooledWindow {
+		s.scratch = nil
+	}
+	*s = scanner{window: s.window, head: s.head[:0], scratch: s.scratch}
+}
+
+// refill puts at least one more byte behind data and keeps what is behind pos.
+// It is false when there is no more: then err says why, or the body has ended.
+func (s *scanner) refill() bool {
+	if s.ended || s.err != nil {
+		return false
+	}
+	if s.source == nil {
+		rest := s.data[s.pos:]
+		if len(rest) > len(s.window)-windowPad {
+			return false // a token as long as that, and it does not end
+		}
+		s.data, s.pos = s.window[:copy(s.window, rest)], 0
+		return s.end()
+	}
+	s.makeRoom()
+	for range maxEmptyReads {
+		if s.pending != nil {
+			break
+		}
+		var n int
+		n, s.pending = s.source.Read(s.window[len(s.data) : len(s.window)-windowPad])
+		if s.left -= int64(n); s.left < 0 {
+			s.err = fmt.Errorf("%w (%d)", ErrResponseTooLarge, s.limit)
+			return false
+		}
+		if n > 0 {
+			s.grow(n)
+			return true
+		}
+	}
+	switch s.pending {
+	case io.EOF: //nolint:errorlint // a reader's end is io.EOF itself and no error that wraps it
+		return s.end()
+	case nil:
+		s.pending = io.ErrNoProgress
+	}
+	s.err = &bodyReadError{s.pending}
+	return false
+}
+
+// grow takes n bytes that were read behind data.
+func (s *scanner) grow(n int) {
+	from := len(s.data)
+	s.data = s.window[:from+n]
+	if missing := maxBodyInError - len(s.head); missing > 0 {
+		s.head = append(s.head, s.data[from:from+min(n, missing)]...)
+	}
+}
+
+// end puts the white space behind the body.
+func (s *scanner) end() bool {
+	from := len(s.data)
+	s.data = s.window[:from+windowPad]
+	for i := range s.data[from:] {
+		s.data[from+i] = ' '
+	}
+	s.ended = true
+	return true
+}
+
+// makeRoom sees that something can be read behind data. It moves at most half of
+// the window at a time, so that a token that comes byte by byte is not moved for
+// each of them.
+func (s *scanner) makeRoom() {
+	if len(s.data) < len(s.window)-windowPad {
+		return
+	}
+	rest := s.data[s.pos:]
+	if len(rest) > len(s.window)/2 {
+		s.window = make([]byte, 2*len(s.window))
+	}
+	s.data, s.pos = s.window[:copy(s.window, rest)], 0
+}
+
+// want sees that n bytes are at hand, or all that there are.
+func (s *scanner) want(n int) bool {
+	for len(s.data)-s.pos < n {
+		if !s.refill() {
+			return false
+		}
+	}
+	return true
+}
+
+// peek goes to the next byte that is not white space, and gives 0, with which
+// nothing begins, where there is none.
+func (s *scanner) peek() byte {
+	for {
+		for ; s.pos < len(s.data); s.pos++ {
+			if c := s.data[s.pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+				return c
+			}
+		}
+		if !s.refill() {
+			return 0
+		}
+	}
+}
+
+// take goes behind the next byte that is not white space if it is c.
+func (s *scanner) take(c byte) bool {
+	if s.peek() != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// literal goes behind word, whose first byte is at pos.
+func (s *scanner) literal(word string) bool {
+	if !s.want(len(word)) || string(s.data[s.pos:s.pos+len(word)]) != word {
+		return false
+	}
+	s.pos += len(word)
+	return true
+}
+
+// null goes behind a null if that comes next. A word that only begins like it is
+// left for the caller, who can make nothing of it.
+func (s *scanner) null() bool { return s.peek() == 'n' && s.literal("null") }
+
+// quoted goes behind the string that comes next, and gives what is between its
+// quotes. Where that is not plain it has bytes that are not ASCII or escapes,
+// which are not checked yet.
+func (s *scanner) quoted() (raw []byte, plain, ok bool) {
+	if s.peek() != '"' {
+		return nil, false, false
+	}
+	plain = true
+	length := 1
+	for {
+		end := plainEnd(s.data, s.pos+length)
+		for end < len(s.data) && s.data[end] >= 0x80 {
+			plain = false
+			end++
+		}
+		length = end - s.pos
+		switch {
+		case end == len(s.data), s.data[end] == '\\' && end+1 == len(s.data):
+			if !s.refill() {
+				return nil, false, false
+			}
+		case s.data[end] == '"':
+			raw = s.data[s.pos+1 : end]
+			s.pos = end + 1
+			return raw, plain, true
+		case s.data[end] == '\\':
+			plain = false
+			length += 2
+		case s.data[end] < ' ':
+			return nil, false, false
+		}
+	}
+}
+
+// text goes behind the string that comes next, and gives what it says.
+func (s *scanner) text() ([]byte, bool) {
+	raw, plain, ok := s.quoted()
+	if !ok || plain {
+		return raw, ok
+	}
+	if cap(s.scratch) < len(raw) {
+		s.scratch = make([]byte, 0, len(raw))
+	}
+	s.scratch, ok = appendUnquoted(s.scratch[:0], raw)
+	return s.scratch, ok
+}
+
+// number goes behind the number that comes next, and gives its text.
+func (s *scanner) number() ([]byte, bool) {
+	s.peek()
+	length := 0
+	for {
+		for s.pos+length < len(s.data) && isNumberByte(s.data[s.pos+length]) {
+			length++
+		}
+		if s.pos+length < len(s.data) {
+			break
+		}
+		if !s.refill() {
+			return nil, false
+		}
+	}
+	raw := s.data[s.pos : s.pos+length]
+	s.pos += length
+	return raw, isNumber(raw)
+}
+
+// uint64 reads a number into n; a null leaves it as it is.
+func (s *scanner) uint64(n *uint64) bool {
+	if c := s.peek(); c == 'n' {
+		return s.null()
+	}
+	if v, end := digitsAt(s.data, s.pos); end > s.pos {
+		*n, s.pos = v, end
+		return true
+	}
+	raw, ok := s.number()
+	if !ok {
+		return false
+	}
+	v, err := strconv.ParseUint(string(raw), 10, 64)
+	*n = v
+	return err == nil
+}
+
+// int64 reads a number into n; a null leaves it as it is.
+func (s *scanner) int64(n *int64) bool {
+	if s.peek() == 'n' {
+		return s.null()
+	}
+	raw, ok := s.number()
+	if !ok {
+		return false
+	}
+	v, err := strconv.ParseInt(string(raw), 10, 64)
+	*n = v
+	return err == nil
+}
+
+// bool reads true or false into b; a null leaves it as it is.
+func (s *scanner) bool(b *bool) bool {
+	switch s.peek() {
+	case 't':
+		*b = true
+		return s.literal("true")
+	case 'f':
+		*b = false
+		return s.literal("false")
+	}
+	return s.null()
+}
+
+// enter goes into an array or an object, whose first byte is at pos.
+func (s *scanner) enter() bool {
+	s.pos++
+	s.depth++
+	return s.depth <= maxDepth
+}
+
+// skip goes behind a value that nobody wants, and checks it.
+func (s *scanner) skip() bool {
+	switch s.peek() {
+	case '"':
+		_, ok := s.text()
+		return ok
+	case '{', '[':
+		return s.skipNested()
+	case 't':
+		return s.literal("true")
+	case 'f':
+		return s.literal("false")
+	case 'n':
+		return s.literal("null")
+	}
+	_, ok := s.number()
+	return ok
+}
+
+// skipNested goes behind an array or an object. It calls itself by skip, and no
+// deeper than maxDepth.
+func (s *scanner) skipNested() bool {
+	isObject := s.data[s.pos] == '{'
+	closing := byte(']')
+	if isObject {
+		closing = '}'
+	}
+	if !s.enter() {
+		return false
+	}
+	for first := true; !s.take(closing); first = false {
+		if !first && !s.take(',') {
+			return false
+		}
+		if isObject && !(s.skipName() && s.take(':')) {
+			return false
+		}
+		if !s.skip() {
+			return false
+		}
+	}
+	s.depth--
+	return true
+}
+
+func (s *scanner) skipName() bool {
+	_, ok := s.text()
+	return ok
+}
+
+// ends reports whether nothing but white space follows, all of which it reads.
+func (s *scanner) ends() bool { return s.peek() == 0 && s.atEnd() }
+
+// rest gives how much of the body is left, or a number below zero if that is not
+// known yet.
+func (s *scanner) rest() int {
+	if s.source != nil && !s.ended {
+		return -1
+	}
+	return len(s.data) - s.pos
+}
+
+// atEnd reports whether the whole body has been read.
+func (s *scanner) atEnd() bool { return s.ended && s.pos == len(s.data) }
+
+// failure says why reading had to stop.
+func (s *scanner) failure() error {
+	if s.err != nil {
+		return s.err
+	}
+	return ErrInvalidJSON
+}
+
+// quote copies the beginning of the body for an error.
+func (s *scanner) quote() []byte { return bytes.Clone(s.head) }

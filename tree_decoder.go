@@ -1,0 +1,245 @@
+package client
+
+import (
+	"io"
+	"sync"
+)
+
+// treeDecoder reads the replies of the keys API: a Response with its tree of
+// Nodes, and no other document. The result is what encoding/json makes of the
+// body, but that names match in their own case only, that a node named twice is
+// the last one and not a mixture, and that a tree that is not whole is refused:
+// see isWholeNode.
+type treeDecoder struct {
+	scanner
+	nodeStore
+
+	resp     Response
+	node     Node
+	prevNode Node
+	runs     [][]Node // the children so far of all directories that are open
+}
+
+//nolint:gochecknoglobals // decoders are 60 KiB each, too much to make for each reply
+var treeDecoders = sync.Pool{New: func() any {
+	d := &treeDecoder{}
+	d.window = make([]byte, windowSize)
+	d.head = make([]byte, 0, maxBodyInError)
+	return d
+}}
+
+// decodeTreeFrom reads body to its end, without ever holding the whole of it.
+//
+// Its errors are [ErrEmptyBody], [ErrInvalidJSON], an [ErrResponseTooLarge] for a
+// body of more than limit bytes, and a bodyReadError for a body that broke off;
+// with an error comes the beginning of the body. See nodeStore for how much of a
+// reply each of its nodes keeps alive.
+func decodeTreeFrom(body io.Reader, limit int64) (resp *Response, head []byte, err error) {
+	d := treeDecoders.Get().(*treeDecoder)
+	d.open(body, limit)
+	resp, err = d.document()
+	if err != nil {
+		head = d.quote()
+	}
+	d.release()
+	return resp, head, err
+}
+
+// decodeTreeBytes is decodeTreeFrom for a body at hand, of which nothing is kept.
+func decodeTreeBytes(body []byte) (*Response, error) {
+	d := treeDecoders.Get().(*treeDecoder)
+	d.openBytes(body)
+	resp, err := d.document()
+	d.release()
+	return resp, err
+}
+
+// release forgets everything that the next user of d must not see or keep alive.
+func (d *treeDecoder) release() {
+	d.close()
+	d.forget()
+	clear(d.runs) // those that an error left
+	d.runs = d.runs[:0]
+	d.resp, d.node, d.prevNode = Response{}, Node{}, Node{}
+	treeDecoders.Put(d)
+}
+
+// document reads the whole body.
+func (d *treeDecoder) document() (*Response, error) {
+	if d.peek() == 0 && d.atEnd() {
+		return nil, ErrEmptyBody
+	}
+	if d.peek() != '{' || !d.response() || !d.ends() {
+		return nil, d.failure()
+	}
+	d.settle()
+	if d.resp.Node == nil || d.resp.PrevNode != nil {
+		return d.apart(), nil
+	}
+	// Most replies are one node, and this is their only allocation but for text.
+	one := &struct {
+		Response
+		node Node
+	}{d.resp, d.node}
+	one.Node = &one.node
+	return &one.Response, nil
+}
+
+// apart gives the nodes and the response an allocation each, so that whoever
+// keeps one node does not keep the other.
+func (d *treeDecoder) apart() *Response {
+	resp := d.resp
+	if resp.Node != nil {
+		node := d.node
+		resp.Node = &node
+	}
+	if resp.PrevNode != nil {
+		prevNode := d.prevNode
+		resp.PrevNode = &prevNode
+	}
+	return &resp
+}
+
+// response reads the document's object.
+func (d *treeDecoder) response() bool {
+	if !d.enter() {
+		return false
+	}
+	for ok, first := true, true; ok; first = false {
+		switch d.next(first) {
+		case fieldBad:
+			return false
+		case fieldEnd:
+			return true
+		case fieldAction:
+			ok = d.action()
+		case fieldNode:
+			ok = d.top(&d.resp.Node, &d.node)
+		case fieldPrevNode:
+			ok = d.top(&d.resp.PrevNode, &d.prevNode)
+		default:
+			ok = d.skip()
+		}
+	}
+	return false
+}
+
+// action reads what was done. The words that servers say need no memory.
+func (d *treeDecoder) action() bool {
+	if d.peek() == 'n' {
+		return d.null()
+	}
+	said, ok := d.text()
+	if !ok {
+		return false
+	}
+	action := &d.resp.Action
+	switch string(said) {
+	case "get":
+		*action = "get"
+	case "set":
+		*action = "set"
+	case "create":
+		*action = "create"
+	case "update":
+		*action = "update"
+	case "delete":
+		*action = "delete"
+	case "compareAndSwap":
+		*action = "compareAndSwap"
+	case "compareAndDelete":
+		*action = "compareAndDelete"
+	case "expire":
+		*action = "expire"
+	default:
+		*action = string(said)
+	}
+	return true
+}
+
+// top reads the node or the previous one, and has *to point to it.
+func (d *treeDecoder) top(to **Node, n *Node) bool {
+	if *to != nil { // the name comes twice
+		d.settle()
+		*to, *n = nil, Node{}
+	}
+	if d.peek() == 'n' {
+		return d.null()
+	}
+	*to = n
+	o := openNode{Node: n, isTop: true}
+	return d.read(&o) && (o.hasKey || o.Dir)
+}
+
+// field is a name that the decoder knows.
+type field int
+
+const (
+	fieldBad field = iota // no name where there should be one
+	fieldEnd              // the end of the object
+	fieldOther
+	fieldAction
+	fieldNode
+	fieldPrevNode
+	fieldKey
+	fieldValue
+	fieldDir
+	fieldNodes
+	fieldExpiration
+	fieldTTL
+	fieldModifiedIndex
+	fieldCreatedIndex
+)
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "key":
+		return fieldKey
+	case "value":
+		return fieldValue
+	case "dir":
+		return fieldDir
+	case "nodes":
+		return fieldNodes
+	case "expiration":
+		return fieldExpiration
+	case "ttl":
+		return fieldTTL
+	case "modifiedIndex":
+		return fieldModifiedIndex
+	case "createdIndex":
+		return fieldCreatedIndex
+	case "action":
+		return fieldAction
+	case "node":
+		return fieldNode
+	case "prevNode":
+		return fieldPrevNode
+	}
+	return fieldOther
+}
+
+// next goes to the value of the next field of an object, or behind its end.
+func (d *treeDecoder) next(first bool) field {
+	c := d.peek()
+	if c == '}' {
+		d.pos++
+		d.depth--
+		return fieldEnd
+	}
+	if !first {
+		if c != ',' {
+			return fieldBad
+		}
+		d.pos++
+	}
+	name, ok := d.text()
+	if !ok {
+		return fieldBad
+	}
+	f := fieldOf(name)
+	if !d.take(':') {
+		return fieldBad
+	}
+	return f
+}
