@@ -217,7 +217,7 @@ func TestStrictWrites(t *testing.T) {
 }
 
 func TestMaxResponseBytes(t *testing.T) {
-	f := script(t, fakeAnswer{body: setReply, endless: true})
+	f := script(t, fakeAnswer{body: strings.Repeat(" ", 100), endless: true})
 	c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: f, MaxResponseBytes: 1000})
 	_, err := client.NewKeysAPI(c).Get(t.Context(), "/a", nil)
 	re, ok := bare[*client.ReplyError](err)

@@ -110,7 +110,7 @@ func fitsObject(d *json.Decoder, t reflect.Type) bool {
 	}
 	for d.More() {
 		name, err := d.Token()
-		if err != nil || !fits(d, fieldOf(t, name)) {
+		if err != nil || !fits(d, typeOfField(t, name)) {
 			return false
 		}
 	}
@@ -118,9 +118,9 @@ func fitsObject(d *json.Decoder, t reflect.Type) bool {
 	return err == nil
 }
 
-// fieldOf gives the type of a struct's field, or of a map's values, and nil for
+// typeOfField gives the type of a struct's field, or of a map's values, and nil for
 // a field that is not known.
-func fieldOf(t reflect.Type, name json.Token) reflect.Type {
+func typeOfField(t reflect.Type, name json.Token) reflect.Type {
 	switch {
 	case t == nil:
 		return nil

@@ -2,13 +2,9 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/ugorji/go/codec"
 )
 
 func isSuccess(status int) bool { return status/100 == 2 }
@@ -36,65 +32,6 @@ func finishResponse(r *reply, resp *Response, err error, wantNode bool) (*Respon
 	}
 	resp.ClusterID = r.get(headerClusterID)
 	return resp, nil
-}
-
-func decodeTreeFrom(body io.Reader, limit int64) (*Response, []byte, error) {
-	b, err := readBody(&http.Response{StatusCode: 200, Body: io.NopCloser(body)}, limit)
-	if err != nil {
-		return nil, b, err
-	}
-	resp, err := decodeTreeBytes(b)
-	return resp, b, err
-}
-
-func decodeTreeBytes(body []byte) (*Response, error) {
-	resp := &Response{}
-	err := decodeTree(body, resp)
-	if err == nil && (!isWholeNode(resp.Node) || !isWholeNode(resp.PrevNode)) {
-		err = ErrInvalidJSON
-	}
-	if err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// decodeTree reads body, which must be one JSON object and nothing behind it.
-func decodeTree(body []byte, into *Response) error {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return ErrEmptyBody
-	}
-	// The codec alone is too kind: it takes control characters, arrays for
-	// objects, and whatever follows the document.
-	if body[0] != '{' || !json.Valid(body) {
-		return ErrInvalidJSON
-	}
-	if !isBeyondCodec(body) && codec.NewDecoderBytes(body, documentHandle).Decode(into) == nil {
-		return nil
-	}
-	*into = Response{}
-	if json.Unmarshal(body, into) != nil {
-		return ErrInvalidJSON
-	}
-	return nil
-}
-
-// isWholeNode reports whether n and all below it can be handed to users: a node
-// has a key, or is the root and a directory, and no child is nil.
-func isWholeNode(n *Node) bool {
-	if n == nil {
-		return true
-	}
-	if n.Key == "" && !n.Dir {
-		return false
-	}
-	for _, child := range n.Nodes {
-		if child == nil || child.Key == "" || !isWholeNode(child) {
-			return false
-		}
-	}
-	return true
 }
 
 // indexOf reads X-Etcd-Index, which proxies may drop and nobody may garble.

@@ -68,6 +68,23 @@ func FuzzDecodeResponse(f *testing.F) {
 	})
 }
 
+// isWholeNode reports whether n and all below it can be handed to users: a node
+// has a key, or is the root and a directory, and no child is nil.
+func isWholeNode(n *Node) bool {
+	if n == nil {
+		return true
+	}
+	if n.Key == "" && !n.Dir {
+		return false
+	}
+	for _, child := range n.Nodes {
+		if child == nil || child.Key == "" || !isWholeNode(child) {
+			return false
+		}
+	}
+	return true
+}
+
 func isWholeResponse(r *Response) bool {
 	return r.Action != "" && r.Node != nil && isWholeNode(r.Node) && isWholeNode(r.PrevNode)
 }

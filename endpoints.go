@@ -179,15 +179,49 @@ func (v *endpointView) at(i int) *endpoint {
 }
 
 // tries are the endpoints, by their place in the order, that a call has tried.
-type tries []bool
+// The zero value is none.
+type tries struct {
+	few  uint64       // a bit for each of the first
+	many map[int]bool // the others
+}
+
+const fewTries = 64
+
+func (t *tries) has(i int) bool {
+	if i < fewTries {
+		return t.few&(1<<i) != 0
+	}
+	return t.many[i]
+}
+
+// mark notes that the i-th endpoint has been tried.
+func (t *tries) mark(i int) {
+	if i < fewTries {
+		t.few |= 1 << i
+		return
+	}
+	if t.many == nil {
+		t.many = map[int]bool{}
+	}
+	t.many[i] = true
+}
+
+// forget lets the i-th endpoint be tried again.
+func (t *tries) forget(i int) {
+	if i < fewTries {
+		t.few &^= 1 << i
+		return
+	}
+	delete(t.many, i)
+}
 
 // choose gives the place of the next endpoint to try: the pinned one, then round
 // robin; suspects after all others. It is false when all have been tried.
-func (v *endpointView) choose(tried tries, isSuspect func(*endpoint) bool) (int, bool) {
+func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int, bool) {
 	fallback := -1
 	for i := range v.order {
 		switch {
-		case tried != nil && tried[i]:
+		case tried.has(i):
 		case !isSuspect(v.at(i)):
 			return i, true
 		case fallback < 0:
@@ -195,15 +229,6 @@ func (v *endpointView) choose(tried tries, isSuspect func(*endpoint) bool) (int,
 		}
 	}
 	return fallback, fallback >= 0
-}
-
-// mark notes that the i-th endpoint has been tried.
-func (v *endpointView) mark(tried tries, i int) tries {
-	if tried == nil {
-		tried = make(tries, len(v.order))
-	}
-	tried[i] = true
-	return tried
 }
 
 // same gives the endpoint with the origin and base path of ep, or nil.

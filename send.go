@@ -17,9 +17,6 @@ type sending struct {
 	failed  *ClusterError // nil while no endpoint has failed
 }
 
-// fewEndpoints is how many a call keeps account of without an allocation.
-const fewEndpoints = 8
-
 // do sends act as Do does.
 func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error) {
 	if ctx == nil {
@@ -29,10 +26,6 @@ func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error
 		c.pinLeader(ctx)
 	}
 	s := sending{client: c, view: c.pool.view(), act: act, class: act.retryClass(), overdue: -1}
-	var few [fewEndpoints]bool
-	if n := len(s.view.order); n <= len(few) {
-		s.tried = few[:n]
-	}
 	c.recheckSuspects(s.view) //nolint:contextcheck // what it starts outlives the call
 	return s.send(ctx)
 }
@@ -40,17 +33,17 @@ func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error
 // send tries the endpoints in turn until one answers, the verdict is to stop, or
 // none is left.
 func (s *sending) send(ctx context.Context) (*reply, error) {
-	for i, ok := s.view.choose(s.tried, s.client.isSuspect); ok; i, ok = s.view.choose(s.tried, s.client.isSuspect) {
+	for i, ok := s.view.choose(&s.tried, s.client.isSuspect); ok; i, ok = s.view.choose(&s.tried, s.client.isSuspect) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s.tried = s.view.mark(s.tried, i)
+		s.tried.mark(i)
 		r, done, err := s.try(ctx, i)
 		if done {
 			return r, err
 		}
 		if s.overdue >= 0 && i != s.overdue && s.failures() == len(s.view.order) {
-			s.tried[s.overdue] = false // the others have failed: it was merely late
+			s.tried.forget(s.overdue) // the others have failed: it was merely late
 		}
 	}
 	s.client.allFailed.tell()

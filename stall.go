@@ -43,7 +43,7 @@ type stallTerms struct {
 }
 
 // phase is what an attempt waits for.
-type phase int
+type phase uint8
 
 const (
 	awaitsHeader phase = iota

@@ -30,27 +30,31 @@ type trip struct {
 	body    io.ReadCloser // the reply's, as the transport gave it
 	between phase         // what is waited for when a part of it has come
 
-	mu    sync.Mutex // guards the fields below
-	phase phase
-	over  bool
-	armed *tripEnd   // nil until the transport wants to know of the end
-	trace *sendTrace // nil until the transport looks for hooks
+	over  bool  // guarded by mu, as the fields below
+	phase phase // what is waited for
+	mu    sync.Mutex
+	asked *tripExtras // nil until the transport asks for any of it
 }
 
-// tripEnd is what can end a trip.
-type tripEnd struct {
-	context.Context
-
+// tripExtras is what a transport may ask a request's context for.
+type tripExtras struct {
+	// What can end the trip; nil until the transport wants to know of the end.
+	ctx         context.Context
 	cancel      context.CancelCauseFunc
 	guard       *stallGuard // nil: none
 	headerTimer *time.Timer // nil: none
+
+	// What the transport tells of the trip; nil until it looks for hooks.
+	hooks *httptrace.ClientTrace
+	own   httptrace.ClientTrace
+	last  atomic.Int32 // of the events, see sent
 }
 
 // Deadline implements context.Context.
 func (t *trip) Deadline() (time.Time, bool) { return t.parent.Deadline() }
 
 // Done implements context.Context.
-func (t *trip) Done() <-chan struct{} { return t.arm().Done() }
+func (t *trip) Done() <-chan struct{} { return t.arm().ctx.Done() }
 
 // Err implements context.Context.
 func (t *trip) Err() error { return t.context().Err() }
@@ -67,30 +71,38 @@ func (t *trip) Value(key any) any {
 func (t *trip) context() context.Context {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.armed != nil {
-		return t.armed
+	if t.asked != nil && t.asked.ctx != nil {
+		return t.asked.ctx
 	}
 	return t.parent
 }
 
+// extras gives what has been asked for. The caller holds mu.
+func (t *trip) extras() *tripExtras {
+	if t.asked == nil {
+		t.asked = &tripExtras{}
+	}
+	return t.asked
+}
+
 // arm makes what can end the trip, and begins to watch it.
-func (t *trip) arm() *tripEnd {
+func (t *trip) arm() *tripExtras {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.armed != nil {
-		return t.armed
+	x := t.extras()
+	if x.ctx != nil {
+		return x
 	}
-	ctx, cancel := context.WithCancelCause(t.parent)
-	t.armed = &tripEnd{Context: ctx, cancel: cancel}
+	x.ctx, x.cancel = context.WithCancelCause(t.parent)
 	if t.over {
-		cancel(nil)
-		return t.armed
+		x.cancel(nil)
+		return x
 	}
-	t.armed.guard = t.exchange.stalls.watch(ctx, cancel, t.endpoint, t.terms, t.phase)
+	x.guard = t.exchange.stalls.watch(x.ctx, x.cancel, t.endpoint, t.terms, t.phase)
 	if limit := t.exchange.headerTimeout; limit > 0 && !t.terms.longPoll && t.phase == awaitsHeader {
-		t.armed.headerTimer = time.AfterFunc(limit, func() { cancel(ErrHeaderTimeout) })
+		x.headerTimer = time.AfterFunc(limit, func() { x.cancel(ErrHeaderTimeout) })
 	}
-	return t.armed
+	return x
 }
 
 // giveUp ends the trip for the reason.
@@ -99,32 +111,27 @@ func (t *trip) giveUp(reason error) { t.arm().cancel(reason) }
 // enter says what is waited for from now on, and that something came.
 func (t *trip) enter(p phase) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.phase = p
-	armed := t.armed
-	t.mu.Unlock()
-	if armed == nil {
+	if t.asked == nil || t.asked.ctx == nil {
 		return
 	}
-	if armed.headerTimer != nil {
-		armed.headerTimer.Stop()
+	if t.asked.headerTimer != nil {
+		t.asked.headerTimer.Stop()
 	}
-	armed.guard.enter(p)
+	t.asked.guard.enter(p)
 }
 
 // end ends the trip: nothing of it is waited for any more.
 func (t *trip) end() {
+	t.enter(awaitsNothing)
 	t.mu.Lock()
-	t.over, t.phase = true, awaitsNothing
-	armed := t.armed
+	t.over = true
+	x := t.asked
 	t.mu.Unlock()
-	if armed == nil {
-		return
+	if x != nil && x.cancel != nil {
+		x.cancel(nil)
 	}
-	if armed.headerTimer != nil {
-		armed.headerTimer.Stop()
-	}
-	armed.guard.end()
-	armed.cancel(nil)
 }
 
 // why gives the reason for which the client itself ended the trip, or err where
@@ -167,18 +174,6 @@ func (t *trip) takeHeader(resp *http.Response) {
 	t.enter(waitsFor)
 }
 
-// sendTrace learns from the transport whether a request can have left.
-//
-// net/http asks for a connection (GetConn) and gets one (GotConn) before it
-// writes. It asks a second time for the same write only when the first
-// connection took not one byte, a stale idle one for instance. So the last of
-// the two events tells.
-type sendTrace struct {
-	hooks httptrace.ClientTrace
-	all   *httptrace.ClientTrace // with those of the caller
-	last  atomic.Int32
-}
-
 const (
 	toldNothing = iota
 	wantsConn
@@ -189,28 +184,33 @@ const (
 func (t *trip) hooks() *httptrace.ClientTrace {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.trace == nil {
-		trace := &sendTrace{}
-		trace.hooks.GetConn = func(string) { trace.last.Store(wantsConn) }
-		trace.hooks.GotConn = func(httptrace.GotConnInfo) { trace.last.Store(hasConn) }
-		trace.all = &trace.hooks
-		if httptrace.ContextClientTrace(t.parent) != nil {
-			trace.all = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &trace.hooks))
-		}
-		t.trace = trace
+	x := t.extras()
+	if x.hooks != nil {
+		return x.hooks
 	}
-	return t.trace.all
+	x.own.GetConn = func(string) { x.last.Store(wantsConn) }
+	x.own.GotConn = func(httptrace.GotConnInfo) { x.last.Store(hasConn) }
+	x.hooks = &x.own
+	if httptrace.ContextClientTrace(t.parent) != nil {
+		x.hooks = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &x.own))
+	}
+	return x.hooks
 }
 
 // sent reports, of a trip that failed with err, whether a part of the request may
-// have left. What the transport does not tell counts as sent, save that a failed
-// dial or look-up says enough.
+// have left.
+//
+// net/http asks for a connection (GetConn) and gets one (GotConn) before it
+// writes. It asks a second time for the same write only when the first
+// connection took not one byte, a stale idle one for instance. So the last of
+// the two events tells. What the transport does not tell counts as sent, save
+// that a failed dial or look-up says enough.
 func (t *trip) sent(err error) bool {
 	t.mu.Lock()
-	trace := t.trace
+	x := t.asked
 	t.mu.Unlock()
-	if trace != nil {
-		switch trace.last.Load() {
+	if x != nil {
+		switch x.last.Load() {
 		case wantsConn:
 			return false
 		case hasConn:
