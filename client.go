@@ -162,6 +162,7 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
+	_, c.exchange.kits.reuse = c.exchange.transport.(*http.Transport)
 	c.prober.transport = c.exchange.transport
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {

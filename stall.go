@@ -55,9 +55,11 @@ const (
 // stallGuard watches one attempt. While replies come in time it is a timer and
 // nothing else.
 type stallGuard struct {
+	ctx    context.Context // the attempt's
+	giveUp context.CancelCauseFunc
+
+	// Of the attempt that is guarded now:
 	guards   *stallGuards
-	ctx      context.Context // the attempt's
-	giveUp   context.CancelCauseFunc
 	endpoint *endpoint
 	terms    stallTerms
 	overdue  time.Time     // when to leave an endpoint that is alive; zero: never
@@ -69,42 +71,46 @@ type stallGuard struct {
 	timer *time.Timer
 }
 
-// watch begins to guard an attempt that is in phase p; giveUp ends it with the
-// reason. The guard must be ended. A nil guard is one that never gives up.
-func (sg *stallGuards) watch(ctx context.Context, giveUp context.CancelCauseFunc, ep *endpoint, terms stallTerms, p phase) *stallGuard {
+// watch makes g guard an attempt that is in phase p, for a caller with this
+// context. It must be ended, and may then guard another.
+func (sg *stallGuards) watch(g *stallGuard, caller context.Context, ep *endpoint, terms stallTerms, p phase) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.phase = p
 	if sg.interval <= 0 {
-		return nil
+		return
 	}
-	g := &stallGuard{guards: sg, ctx: ctx, giveUp: giveUp, endpoint: ep, terms: terms, patience: sg.interval, phase: p, since: time.Now()}
-	if deadline, ok := ctx.Deadline(); ok {
+	g.guards, g.endpoint, g.terms, g.patience, g.overdue, g.since = sg, ep, terms, sg.interval, time.Time{}, time.Now()
+	if deadline, ok := caller.Deadline(); ok {
 		left := deadline.Sub(g.since)
 		g.patience = min(g.patience, max(left/stallShare, leastStallInterval))
 		if terms.mayMove {
 			g.overdue = g.since.Add(left / 2)
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(g.tolerance(p), g.look)
-	return g
+	if g.timer == nil {
+		g.timer = time.AfterFunc(g.tolerance(p), g.look)
+	} else {
+		g.timer.Reset(g.tolerance(p))
+	}
 }
 
 // enter says what the attempt waits for from now on, and that something came.
 // The timer is left alone: when it fires it looks at how long that is ago.
 func (g *stallGuard) enter(p phase) {
-	if g == nil {
-		return
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.phase, g.since = p, time.Now()
-	if p == awaitsNothing {
-		g.timer.Stop()
-	}
 }
 
-// end ends the guard.
-func (g *stallGuard) end() { g.enter(awaitsNothing) }
+// end ends the guard, and reports whether it may guard another attempt: not when
+// it is looking at this one.
+func (g *stallGuard) end() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.phase = awaitsNothing
+	return g.timer == nil || g.timer.Stop()
+}
 
 // tolerance is how long nothing may come in a phase.
 func (g *stallGuard) tolerance(p phase) time.Duration {

@@ -111,6 +111,7 @@ type exchange struct {
 	maxBytes      int64
 	login         *login // nil: none
 	stalls        stallGuards
+	kits          tripKits
 }
 
 // try sends act to ep, following redirects. sent is false only when it is known
@@ -145,7 +146,8 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 // run makes the request and reads its reply. A reply whose body broke off comes
 // with both a reply and an error.
 func (t *trip) run(without *http.Request, act outgoing) (*reply, bool, error) {
-	defer t.end()
+	whole := false
+	defer func() { t.end(whole) }()
 	req := without.WithContext(t)
 	printCurlCommand(req)
 	resp, err := t.exchange.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
@@ -161,7 +163,8 @@ func (t *trip) run(without *http.Request, act outgoing) (*reply, bool, error) {
 		closeQuietly(resp.Body)
 		return nil, true, ErrHeaderTimeout
 	}
-	if err = t.readReply(act); err != nil {
+	err = t.readReply(act)
+	if whole = err == nil; !whole {
 		var broken *bodyReadError
 		if errors.As(err, &broken) {
 			err = &bodyReadError{t.why(broken.err)}

@@ -9,15 +9,14 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // trip is one request to one endpoint and the reading of its reply. It is the
 // request's context as well: one that can be ended, with a cause, before the
-// caller's own. What that takes (a context below the caller's, timers, hooks) is
-// made when the transport asks for it, which every transport does that can be
-// told to stop: one that answers at once costs nothing.
+// caller's own. What that takes (a context, a timer, hooks) is put in place when
+// the transport asks for it, which every transport does that can be told to stop:
+// one that answers at once costs nothing.
 type trip struct {
 	parent   context.Context // the caller's
 	exchange *exchange
@@ -31,23 +30,10 @@ type trip struct {
 	between phase         // what is waited for when a part of it has come
 
 	over  bool  // guarded by mu, as the fields below
+	armed bool  // kit's context ends with the trip
 	phase phase // what is waited for
 	mu    sync.Mutex
-	asked *tripExtras // nil until the transport asks for any of it
-}
-
-// tripExtras is what a transport may ask a request's context for.
-type tripExtras struct {
-	// What can end the trip; nil until the transport wants to know of the end.
-	ctx         context.Context
-	cancel      context.CancelCauseFunc
-	guard       *stallGuard // nil: none
-	headerTimer *time.Timer // nil: none
-
-	// What the transport tells of the trip; nil until it looks for hooks.
-	hooks *httptrace.ClientTrace
-	own   httptrace.ClientTrace
-	last  atomic.Int32 // of the events, see sent
+	kit   *tripKit // nil until the transport asks for any of it
 }
 
 // Deadline implements context.Context.
@@ -57,52 +43,71 @@ func (t *trip) Deadline() (time.Time, bool) { return t.parent.Deadline() }
 func (t *trip) Done() <-chan struct{} { return t.arm().ctx.Done() }
 
 // Err implements context.Context.
-func (t *trip) Err() error { return t.context().Err() }
+func (t *trip) Err() error {
+	if err := t.parent.Err(); err != nil {
+		return err
+	}
+	if kit := t.armedKit(); kit != nil {
+		return kit.ctx.Err()
+	}
+	return nil
+}
 
 // Value implements context.Context.
 func (t *trip) Value(key any) any {
-	if key == traceKey {
+	switch key {
+	case traceKey:
 		return t.hooks()
+	case cancelKey:
+		// Contexts below this one are ended with the kit's.
+		if kit := t.armedKit(); kit != nil {
+			return kit.ctx.Value(key)
+		}
 	}
-	return t.context().Value(key)
+	return t.parent.Value(key)
 }
 
-// context gives the context that the trip ends with.
-func (t *trip) context() context.Context {
+// armedKit gives what ends the trip, or nil when nobody has asked for the end.
+func (t *trip) armedKit() *tripKit {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.asked != nil && t.asked.ctx != nil {
-		return t.asked.ctx
+	if !t.armed {
+		return nil
 	}
-	return t.parent
+	return t.kit
 }
 
-// extras gives what has been asked for. The caller holds mu.
-func (t *trip) extras() *tripExtras {
-	if t.asked == nil {
-		t.asked = &tripExtras{}
+// tools gives the trip's kit. The caller holds mu.
+func (t *trip) tools() *tripKit {
+	if t.kit == nil {
+		t.kit = t.exchange.kits.get()
 	}
-	return t.asked
+	return t.kit
 }
 
-// arm makes what can end the trip, and begins to watch it.
-func (t *trip) arm() *tripExtras {
+// arm makes it possible to end the trip, and begins to watch it.
+func (t *trip) arm() *tripKit {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	x := t.extras()
-	if x.ctx != nil {
-		return x
+	if t.armed {
+		return t.kit
 	}
-	x.ctx, x.cancel = context.WithCancelCause(t.parent)
+	t.armed = true
 	if t.over {
-		x.cancel(nil)
-		return x
+		t.kit = newTripKit() // the one it had may be another trip's
+		t.kit.cancel(nil)
+		return t.kit
 	}
-	x.guard = t.exchange.stalls.watch(x.ctx, x.cancel, t.endpoint, t.terms, t.phase)
+	kit := t.tools()
+	if t.parent.Done() != nil {
+		parent := t.parent
+		kit.leave = context.AfterFunc(parent, func() { kit.cancel(context.Cause(parent)) })
+	}
+	t.exchange.stalls.watch(&kit.guard, t.parent, t.endpoint, t.terms, t.phase)
 	if limit := t.exchange.headerTimeout; limit > 0 && !t.terms.longPoll && t.phase == awaitsHeader {
-		x.headerTimer = time.AfterFunc(limit, func() { x.cancel(ErrHeaderTimeout) })
+		kit.headerTimer = time.AfterFunc(limit, func() { kit.cancel(ErrHeaderTimeout) })
 	}
-	return x
+	return kit
 }
 
 // giveUp ends the trip for the reason.
@@ -113,31 +118,43 @@ func (t *trip) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.phase = p
-	if t.asked == nil || t.asked.ctx == nil {
+	if !t.armed {
 		return
 	}
-	if t.asked.headerTimer != nil {
-		t.asked.headerTimer.Stop()
+	if t.kit.headerTimer != nil {
+		t.kit.headerTimer.Stop()
 	}
-	t.asked.guard.enter(p)
+	t.kit.guard.enter(p)
 }
 
-// end ends the trip: nothing of it is waited for any more.
-func (t *trip) end() {
-	t.enter(awaitsNothing)
+// end ends the trip: nothing of it is waited for any more. whole is true when
+// the reply has been read to its end.
+func (t *trip) end(whole bool) {
 	t.mu.Lock()
-	t.over = true
-	x := t.asked
+	t.over, t.phase = true, awaitsNothing
+	kit, armed := t.kit, t.armed
 	t.mu.Unlock()
-	if x != nil && x.cancel != nil {
-		x.cancel(nil)
+	switch {
+	case kit == nil:
+	case !armed:
+		t.exchange.kits.put(kit)
+	case kit.disarm() && whole:
+		// The transport may still ask the trip for the kit's context, to leave
+		// it. One that was not ended may have another trip's requests below it.
+		t.exchange.kits.put(kit)
+	default:
+		kit.cancel(nil)
 	}
 }
 
 // why gives the reason for which the client itself ended the trip, or err where
 // it did not.
 func (t *trip) why(err error) error {
-	if cause := context.Cause(t.context()); cause != nil && !isContextError(cause) {
+	kit := t.armedKit()
+	if kit == nil {
+		return err
+	}
+	if cause := context.Cause(kit.ctx); cause != nil && !isContextError(cause) {
 		return cause
 	}
 	return err
@@ -174,27 +191,21 @@ func (t *trip) takeHeader(resp *http.Response) {
 	t.enter(waitsFor)
 }
 
-const (
-	toldNothing = iota
-	wantsConn
-	hasConn
-)
-
 // hooks gives the transport the hooks of this trip, and those of the caller.
 func (t *trip) hooks() *httptrace.ClientTrace {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	x := t.extras()
-	if x.hooks != nil {
-		return x.hooks
+	if t.over {
+		return httptrace.ContextClientTrace(t.parent)
 	}
-	x.own.GetConn = func(string) { x.last.Store(wantsConn) }
-	x.own.GotConn = func(httptrace.GotConnInfo) { x.last.Store(hasConn) }
-	x.hooks = &x.own
-	if httptrace.ContextClientTrace(t.parent) != nil {
-		x.hooks = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &x.own))
+	kit := t.tools()
+	if httptrace.ContextClientTrace(t.parent) == nil {
+		return &kit.hooks
 	}
-	return x.hooks
+	if kit.all == nil {
+		kit.all = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &kit.hooks))
+	}
+	return kit.all
 }
 
 // sent reports, of a trip that failed with err, whether a part of the request may
@@ -207,10 +218,10 @@ func (t *trip) hooks() *httptrace.ClientTrace {
 // that a failed dial or look-up says enough.
 func (t *trip) sent(err error) bool {
 	t.mu.Lock()
-	x := t.asked
+	kit := t.kit
 	t.mu.Unlock()
-	if x != nil {
-		switch x.last.Load() {
+	if kit != nil {
+		switch kit.told.Load() {
 		case wantsConn:
 			return false
 		case hasConn:
@@ -220,29 +231,4 @@ func (t *trip) sent(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	return !errors.As(err, &dns) && (!errors.As(err, &op) || op.Op != "dial")
-}
-
-// traceKey is what httptrace looks its hooks up by. It is not exported, and the
-// exported way makes a context and hooks for each request whether or not they are
-// looked for. If it could not be learnt, failed dials would still be known by
-// their errors.
-var traceKey = learnTraceKey() //nolint:gochecknoglobals // a constant that must be asked for
-
-func learnTraceKey() any {
-	asked := &keyRecorder{Context: context.Background()}
-	httptrace.ContextClientTrace(asked)
-	return asked.key
-}
-
-// keyRecorder is a context that keeps the key of the last value asked for.
-type keyRecorder struct {
-	context.Context
-
-	key any
-}
-
-// Value implements context.Context.
-func (r *keyRecorder) Value(key any) any {
-	r.key = key
-	return nil
 }
