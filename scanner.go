@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 )
 
 const (
@@ -198,43 +199,39 @@ func (s *scanner) literal(word string) bool {
 func (s *scanner) null() bool { return s.peek() == 'n' && s.literal("null") }
 
 // quoted goes behind the string that comes next, and gives what is between its
-// quotes. Where that is not plain it has bytes that are not ASCII or escapes,
-// which are not checked yet.
-func (s *scanner) quoted() (raw []byte, plain, ok bool) {
+// quotes. It says what of that has still to be looked at: whether there are
+// escapes, and whether there may be bytes that are not ASCII.
+func (s *scanner) quoted() (raw []byte, escaped, wide, ok bool) {
 	if s.peek() != '"' {
-		return nil, false, false
+		return nil, false, false, false
 	}
-	plain = true
 	length := 1
 	for {
-		end := plainEnd(s.data, s.pos+length)
-		for end < len(s.data) && s.data[end] >= 0x80 {
-			plain = false
-			end++
-		}
+		end, isWide := stringEnd(s.data, s.pos+length)
 		length = end - s.pos
+		wide = wide || isWide
 		switch {
 		case end == len(s.data), s.data[end] == '\\' && end+1 == len(s.data):
 			if !s.refill() {
-				return nil, false, false
+				return nil, false, false, false
 			}
 		case s.data[end] == '"':
 			raw = s.data[s.pos+1 : end]
 			s.pos = end + 1
-			return raw, plain, true
+			return raw, escaped, wide, true
 		case s.data[end] == '\\':
-			plain = false
+			escaped = true
 			length += 2
-		case s.data[end] < ' ':
-			return nil, false, false
+		default: // a control character
+			return nil, false, false, false
 		}
 	}
 }
 
 // text goes behind the string that comes next, and gives what it says.
 func (s *scanner) text() ([]byte, bool) {
-	raw, plain, ok := s.quoted()
-	if !ok || plain {
+	raw, escaped, wide, ok := s.quoted()
+	if !ok || !escaped && (!wide || utf8.Valid(raw)) {
 		return raw, ok
 	}
 	if cap(s.scratch) < len(raw) {

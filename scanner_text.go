@@ -40,6 +40,26 @@ func plainEnd(text []byte, i int) int {
 	return i
 }
 
+// stringEnd gives the place of the first quote, backslash or control character of
+// text from i on, or its length. wide is true if there is a byte before that
+// which is not ASCII, and may be if there is one soon after.
+func stringEnd(text []byte, i int) (end int, wide bool) {
+	var all uint64
+	for ; i <= len(text)-8; i += 8 {
+		word := binary.LittleEndian.Uint64(text[i:])
+		all |= word
+		quotes, backslashes := word^0x02*eachByte, word^'\\'*eachByte
+		marks := ((quotes-0x21*eachByte)&^quotes | (backslashes-eachByte)&^backslashes) & highBits
+		if marks != 0 {
+			return i + bits.TrailingZeros64(marks)>>3, all&highBits != 0
+		}
+	}
+	for ; i < len(text) && text[i] >= ' ' && text[i] != '"' && text[i] != '\\'; i++ {
+		all |= uint64(text[i])
+	}
+	return i, all&highBits != 0
+}
+
 // copyPlain copies from to into up to the first special byte, and gives its
 // place, or -1 where eight bytes more would not fit into either before it comes.
 // It writes up to seven bytes more than that.
