@@ -162,7 +162,6 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
-	_, c.exchange.kits.reuse = c.exchange.transport.(*http.Transport)
 	c.prober.transport = c.exchange.transport
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
@@ -170,6 +169,10 @@ func New(cfg Config) (Client, error) {
 		if cfg.StallInterval == 0 {
 			c.exchange.stalls.interval = defaultStallInterval
 		}
+	}
+	if _, ok := c.exchange.transport.(*http.Transport); ok {
+		c.exchange.kits.reuse = true
+		c.exchange.stalls.clock = &alarmClock{}
 	}
 	if c.exchange.checkRedirect == nil {
 		c.exchange.checkRedirect = DefaultCheckRedirect

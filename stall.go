@@ -26,6 +26,7 @@ const (
 // stallGuards watches attempts for endpoints that have stopped answering.
 type stallGuards struct {
 	interval time.Duration // 0: no guard
+	clock    *alarmClock   // of short requests; nil: each has a timer
 	prober   *prober
 	// anotherIsWell reports whether an endpoint other than ep has a good pulse.
 	anotherIsWell func(ctx context.Context, ep *endpoint, patience time.Duration) bool
@@ -52,8 +53,8 @@ const (
 	awaitsNothing
 )
 
-// stallGuard watches one attempt. While replies come in time it is a timer and
-// nothing else.
+// stallGuard watches one attempt. While replies come in time it is an alarm that
+// does not go off, and nothing else.
 type stallGuard struct {
 	ctx    context.Context // the attempt's
 	giveUp context.CancelCauseFunc
@@ -68,6 +69,10 @@ type stallGuard struct {
 	mu    sync.Mutex // guards the fields below
 	phase phase
 	since time.Time // when something last came
+
+	// One of these wakes it, at a time that is set once and not for each byte.
+	clock *alarmClock // nil: the timer does
+	alarm alarm
 	timer *time.Timer
 }
 
@@ -88,15 +93,30 @@ func (sg *stallGuards) watch(g *stallGuard, caller context.Context, ep *endpoint
 			g.overdue = g.since.Add(left / 2)
 		}
 	}
-	if g.timer == nil {
-		g.timer = time.AfterFunc(g.tolerance(p), g.look)
-	} else {
-		g.timer.Reset(g.tolerance(p))
+	// Long polls, of which there may be many, do go off.
+	if g.clock = sg.clock; terms.longPoll {
+		g.clock = nil
+	}
+	g.wakeAfter(g.tolerance(p))
+}
+
+// wakeAfter makes the guard look after a time. The caller holds mu.
+func (g *stallGuard) wakeAfter(d time.Duration) {
+	switch {
+	case g.clock != nil:
+		if g.alarm.wake == nil {
+			g.alarm.wake = g.look
+		}
+		g.clock.set(&g.alarm, time.Now().Add(d))
+	case g.timer == nil:
+		g.timer = time.AfterFunc(d, g.look)
+	default:
+		g.timer.Reset(d)
 	}
 }
 
 // enter says what the attempt waits for from now on, and that something came.
-// The timer is left alone: when it fires it looks at how long that is ago.
+// The alarm is left alone: when it goes off, how long that is ago is looked at.
 func (g *stallGuard) enter(p phase) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -109,7 +129,14 @@ func (g *stallGuard) end() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.phase = awaitsNothing
-	return g.timer == nil || g.timer.Stop()
+	switch {
+	case g.guards == nil:
+		return true // it has never guarded
+	case g.clock != nil:
+		return g.clock.unset(&g.alarm)
+	default:
+		return g.timer.Stop()
+	}
 }
 
 // tolerance is how long nothing may come in a phase.
@@ -192,15 +219,15 @@ func (g *stallGuard) abandon(waitedFor phase, reason error) {
 	}
 }
 
-// lookAgain arms the timer for the next look, unless the attempt is over.
+// lookAgain sets the alarm for the next look, unless the attempt is over.
 func (g *stallGuard) lookAgain(waitedFor phase, after time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch g.phase {
 	case awaitsNothing:
 	case waitedFor:
-		g.timer.Reset(after)
+		g.wakeAfter(after)
 	default: // it has gone on while the endpoint was asked
-		g.timer.Reset(g.tolerance(g.phase))
+		g.wakeAfter(g.tolerance(g.phase))
 	}
 }

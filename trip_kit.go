@@ -82,7 +82,10 @@ func (k *tripKits) put(kit *tripKit) {
 // what failures beyond the dial can tell.
 var (
 	traceKey  = learnKey(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) }) //nolint:gochecknoglobals // a constant that must be asked for
-	cancelKey = learnKey(func(ctx context.Context) { _ = context.Cause(ctx) })            //nolint:gochecknoglobals // as above
+	cancelKey = learnKey(func(ctx context.Context) {                                      //nolint:gochecknoglobals // as above
+		_, cancel := context.WithCancel(ctx)
+		cancel()
+	})
 )
 
 // learnKey gives the key of the value that ask looks up.
@@ -104,3 +107,9 @@ func (r *keyRecorder) Value(key any) any {
 	r.key = key
 	return nil
 }
+
+// Done implements context.Context: a context that never ended would not be asked.
+func (r *keyRecorder) Done() <-chan struct{} { return make(chan struct{}) }
+
+// AfterFunc keeps package context from waiting for the end by a goroutine.
+func (r *keyRecorder) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
