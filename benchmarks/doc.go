@@ -1,0 +1,13 @@
+// Package benchmarks compares the client with its peers: the historic client
+// (go.etcd.io/etcd/client/v2, with json-iterator in it) and a bare net/http
+// client, which decodes nothing.
+//
+// Every peer does the same work in the same process, in turns: each [Row] plays
+// rounds of one after the other, again and again, and compares the medians. So
+// what else the machine does meets all of them alike. What a row measures over a
+// socket is answered by another process, so that processor time, allocations and
+// goroutines are the client's own.
+//
+// `make bench` prints the table of all rows. The benchmarks of package testing
+// here measure the same work for benchstat and for profiles.
+package benchmarks

@@ -1,0 +1,65 @@
+package benchmarks
+
+import "context"
+
+// A Row is a piece of work that the peers are compared in.
+type Row struct {
+	// Name selects the row.
+	Name string
+	// Measure does the work. Its error says why nothing was measured; a missed
+	// limit is no error.
+	Measure func(context.Context, *Bench) ([]Line, error)
+}
+
+// Rows are all rows, in the order of the table.
+func Rows() []Row {
+	return []Row{
+		{"get-small", getSmall},
+		{"get-variants", getVariants},
+		{"get-instructions", getInstructions},
+		{"set-small", setSmall},
+		{"loopback-get", loopbackGet},
+		{"loopback-set", loopbackSet},
+		{"connections", connections},
+		{"tree", trees},
+		{"tree-memory", treeMemory},
+		{"decode", decoding},
+		{"decode-instructions", decodeInstructions},
+		{"etcd-tree", etcdTree},
+		{"watcher", watcherPolls},
+		{"watcher-idle", watcherIdle},
+		{"events", eventStream},
+		{"etcd-events", etcdEvents},
+		{"dead-endpoint", deadEndpoint},
+	}
+}
+
+// A Line is one comparison of a row.
+type Line struct {
+	// Work says what was done, and Measured what of it.
+	Work, Measured string
+	// Ours, Historic and Other say what it came to. Other is the bare client,
+	// unless it names itself.
+	Ours, Historic, Other string
+	// Ratio is ours by another, and Limit what is wanted.
+	Ratio, Limit string
+	// Verdict compares them.
+	Verdict Verdict
+}
+
+// A Verdict says whether a limit is met.
+type Verdict string
+
+// The verdicts.
+const (
+	Met     Verdict = "met"
+	Missed  Verdict = "**missed**"
+	NoLimit Verdict = ""
+)
+
+func verdict(met bool) Verdict {
+	if met {
+		return Met
+	}
+	return Missed
+}

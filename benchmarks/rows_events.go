@@ -1,0 +1,80 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coreos/etcd/client"
+)
+
+// errResync says that Events lost history that was never lost.
+var errResync = errors.New("benchmarks: a resync")
+
+// eventStream is what an event costs that a stream brings, where the server writes
+// as fast as it can. The others have no streams: they make long polls.
+func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
+	s, err := b.stub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, leave, err := guests(s.endpoints[0], makers())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	kapi, err := keysOn(s.endpoints[0], all[0].transport)
+	if err != nil {
+		return nil, err
+	}
+	least := long(b, 20000, 2000)
+	contestants := []contestant{
+		// A round of streaming has so many events that its first connection does not count.
+		{oursName, func(n int) error { return streamed(ctx, kapi, n*least) }},
+		{historicName, follow(ctx, all[1].peer)},
+		{bareName, follow(ctx, all[2].peer)},
+	}
+	taken, err := b.play(contestants)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range taken[0] {
+		by := float64(least)
+		taken[0][i] = cost{c.wall / by, c.cpu / by, c.bytes / by, c.allocs / by}
+	}
+	work := "Events, streaming stub, an event (others: a long poll)"
+	return []Line{
+		of(work, "time", nanoseconds, taken, series.wall).atMost(2000),
+		withRatio(of(work, "processor time", nanoseconds, taken, series.cpu)),
+		of(work, "bytes", bytesOf, taken, series.bytes).line(),
+		of(work, "allocations", count, taken, series.allocs).atMost(8),
+	}, nil
+}
+
+func keysOn(endpoint string, t transport) (client.KeysAPI, error) {
+	c, err := client.New(client.Config{Endpoints: []string{endpoint}, Transport: t})
+	if err != nil {
+		return nil, err
+	}
+	return client.NewKeysAPI(c), nil
+}
+
+// streamed takes n events from a new stream and checks that each is the next.
+func streamed(ctx context.Context, kapi client.KeysAPI, n int) error {
+	last := uint64(firstEvent)
+	for event, err := range client.Events(ctx, kapi, eventKey, &client.EventsOptions{Recursive: true, AfterIndex: firstEvent}) {
+		switch {
+		case err != nil:
+			return err
+		case event.Kind == client.EventResync:
+			return errResync
+		}
+		if last++; event.Index != last {
+			return fmt.Errorf("%w: event %d, want %d", errOutOfOrder, event.Index, last)
+		}
+		if n--; n == 0 {
+			return nil
+		}
+	}
+	return nil
+}

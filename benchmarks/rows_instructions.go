@@ -1,0 +1,69 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// counted counts the instructions of each work, or gives a line that says why not.
+func counted(ctx context.Context, name string, n int, works ...Work) ([]float64, []Line, error) {
+	var counts []float64
+	for _, w := range works {
+		one, err := Instructions(ctx, w, n)
+		if errors.Is(err, ErrNoValgrind) {
+			return nil, []Line{{Work: name, Measured: "instructions", Ours: "not measured: no valgrind"}}, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		counts = append(counts, one)
+	}
+	return counts, nil, nil
+}
+
+// getInstructions is the work of getSmall, counted: it does not depend on what
+// else the machine does.
+func getInstructions(ctx context.Context, b *Bench) ([]Line, error) {
+	name := "Get, canned reply"
+	var works []Work
+	for _, m := range makers() {
+		works = append(works, Work{Client: m.name, Verb: "get"})
+	}
+	counts, lines, err := counted(ctx, name, long(b, 20000, 500), works...)
+	if counts == nil {
+		return lines, err
+	}
+	return []Line{quantity{name, "instructions (callgrind)", count, counts[:1], counts[1:2], counts[2:3]}.atMost(7500)}, nil
+}
+
+// decodeInstructions is the work of decoding, counted.
+func decodeInstructions(ctx context.Context, b *Bench) ([]Line, error) {
+	const limit = 0.40
+	sizes := []struct{ nodes, times int }{{100, 400}, {100000, 4}}
+	var all []Line
+	for _, size := range long(b, sizes, sizes[:1]) {
+		name := fmt.Sprintf("decode %s nodes (ours: Get, canned reply)", thousands(size.nodes))
+		works := []Work{{Client: oursName, Verb: "tree", Nodes: size.nodes}}
+		for _, d := range decoders() {
+			works = append(works, Work{Client: d.name, Verb: "decode", Nodes: size.nodes})
+		}
+		counts, lines, err := counted(ctx, name, long(b, size.times, 20), works...)
+		if counts == nil {
+			return lines, err
+		}
+		other := ""
+		for i, d := range decoders() {
+			if i > 0 {
+				other += "<br>"
+			}
+			other += d.name + " " + count(counts[i+1])
+		}
+		ratio := counts[0] / min(counts[1], counts[2])
+		all = append(all, Line{
+			Work: name, Measured: "instructions (callgrind)", Ours: count(counts[0]), Other: other,
+			Ratio: fmt.Sprintf("%.2f of json-iterator", ratio), Limit: fmt.Sprintf("≤ %.2f", limit), Verdict: verdict(ratio <= limit),
+		})
+	}
+	return all, nil
+}

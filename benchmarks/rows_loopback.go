@@ -1,0 +1,132 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// loopbackGet is a Get over the loopback interface, where a server that has
+// nothing to do answers: what remains is net/http's cost, which all pay.
+func loopbackGet(ctx context.Context, b *Bench) ([]Line, error) {
+	return loopback(ctx, b, "Get", func(p peer) error { return p.get(ctx, smallKey) })
+}
+
+// loopbackSet is the same of a Set.
+func loopbackSet(ctx context.Context, b *Bench) ([]Line, error) {
+	return loopback(ctx, b, "Set", func(p peer) error { return p.set(ctx, smallKey, "10.0.42.17:8080") })
+}
+
+func loopback(ctx context.Context, b *Bench, verb string, do func(peer) error) ([]Line, error) {
+	s, err := b.stub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Line
+	for _, goroutines := range []int{1, 8, 64} {
+		all, leave, err := guests(s.endpoints[0], makers())
+		if err != nil {
+			return nil, err
+		}
+		taken, err := b.play(asContestants(all, goroutines, do))
+		leave()
+		if err != nil {
+			return nil, err
+		}
+		work := fmt.Sprintf("%s, loopback, %d at a time", verb, goroutines)
+		if goroutines == 1 {
+			work = verb + ", loopback"
+		}
+		wall := of(work, "time", nanoseconds, taken, series.wall)
+		cpu := of(work, "processor time", nanoseconds, taken, series.cpu)
+		lines = append(lines, wall.against(wall.other, 1.05), cpu.against(cpu.other, 1.05))
+		if goroutines > 1 {
+			continue
+		}
+		allocs := of(work, "allocations", count, taken, series.allocs)
+		if verb == "Get" {
+			lines = append(lines, allocs.atMost(56))
+		} else {
+			lines = append(lines, allocs.line())
+		}
+	}
+	return lines, nil
+}
+
+func asContestants(all []guest, goroutines int, do func(peer) error) []contestant {
+	var made []contestant
+	for _, g := range all {
+		made = append(made, contestant{g.name, func(n int) error {
+			return share(goroutines, n, func() error { return do(g.peer) })
+		}})
+	}
+	return made
+}
+
+const (
+	// crowd is how many goroutines share a client.
+	crowd = 64
+	// maxConnectionRounds bounds the connections that are left in TIME_WAIT.
+	maxConnectionRounds = 8
+)
+
+// connections counts how many a crowd on one client needs where the caller leaves
+// the transport to the client.
+func connections(ctx context.Context, b *Bench) ([]Line, error) {
+	s, err := b.stub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	requests := long(b, 2000, 200)
+	taken := make([]series, len(makers()))
+	accepted := make([]spread, len(makers()))
+	for range min(b.options.Rounds, maxConnectionRounds) {
+		for i, m := range makers() {
+			c, n, err := crowded(ctx, s, m, requests)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", m.name, err)
+			}
+			taken[i] = append(taken[i], c)
+			accepted[i] = append(accepted[i], float64(n))
+		}
+	}
+	for i, a := range accepted {
+		accepted[i] = newSpread(a)
+	}
+	work := fmt.Sprintf("%d Gets, %d at a time, default transport", requests, crowd)
+	rate := func(s series) spread { return s.of(func(c cost) float64 { return 1e9 / c.wall }) }
+	rates := of(work, "requests per second", count, taken, rate)
+	line := rates.line()
+	ratio := rates.ours.median() / rates.historic.median()
+	line.Ratio, line.Limit, line.Verdict = fmt.Sprintf("%.2f", ratio), "≥ 2", verdict(ratio >= 2)
+	return []Line{
+		quantity{work, "connections", count, accepted[0], accepted[1], accepted[2]}.atMost(crowd),
+		line,
+	}, nil
+}
+
+// crowded makes that many requests by a new client on its own default transport,
+// which has no connections yet.
+func crowded(ctx context.Context, s *stub, m maker, requests int) (cost, int, error) {
+	t, ok := defaultTransportOf(m.name)
+	if !ok {
+		return cost{}, 0, errors.New("the default transport is not an http.Transport")
+	}
+	t.CloseIdleConnections()
+	defer t.CloseIdleConnections()
+	p, err := m.make(config{endpoints: s.endpoints[:1]})
+	if err != nil {
+		return cost{}, 0, err
+	}
+	if _, err = s.accepted(); err != nil {
+		return cost{}, 0, err
+	}
+	c, err := measure(requests, func(n int) error {
+		return share(crowd, n, func() error { return p.get(ctx, smallKey) })
+	})
+	if err != nil {
+		return cost{}, 0, err
+	}
+	n, err := s.accepted()
+	return c, n, err
+}

@@ -1,0 +1,159 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+const cannedEndpoint = "http://etcd.example:2379"
+
+// A variant is a configuration to do the same work with.
+type variant struct {
+	name   string
+	config config
+}
+
+func plainVariant() variant {
+	return variant{"", config{endpoints: []string{cannedEndpoint}}}
+}
+
+func timeoutVariant() variant {
+	return variant{", HeaderTimeoutPerRequest", config{endpoints: []string{cannedEndpoint}, headerTimeout: 5 * time.Second}}
+}
+
+// loadedVariant has what failover, authentication and redirects need.
+func loadedVariant() variant {
+	return variant{", three endpoints and a password", config{
+		endpoints: []string{cannedEndpoint, "http://etcd2.example:2379", "http://etcd3.example:2379"},
+		username:  "root", password: "secret",
+	}}
+}
+
+// cannedPeers makes the peers, each with a transport that gives answer.
+func cannedPeers(c config, answer []byte) ([]peer, []*canned, error) {
+	var peers []peer
+	var transports []*canned
+	for _, m := range makers() {
+		t := newCanned(answer)
+		c.transport = t
+		p, err := m.make(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		peers, transports = append(peers, p), append(transports, t)
+	}
+	return peers, transports, nil
+}
+
+// playCanned plays the peers against each other, each with a transport that gives answer.
+func (b *Bench) playCanned(c config, answer []byte, do func(peer) error) ([]series, error) {
+	peers, _, err := cannedPeers(c, answer)
+	if err != nil {
+		return nil, err
+	}
+	var all []contestant
+	for i, p := range peers {
+		all = append(all, contestant{makers()[i].name, func(n int) error {
+			return share(1, n, func() error { return do(p) })
+		}})
+	}
+	return b.play(all)
+}
+
+// of makes a quantity of what the peers took, in the order of makers.
+func of(work, measured string, u unit, taken []series, what func(series) spread) quantity {
+	return quantity{work, measured, u, what(taken[0]), what(taken[1]), what(taken[2])}
+}
+
+// getSmall is a Get of one small key without any network: the client's own cost.
+func getSmall(ctx context.Context, b *Bench) ([]Line, error) {
+	work := "Get, canned reply"
+	do := func(p peer) error { return p.get(ctx, smallKey) }
+	taken, err := b.playCanned(plainVariant().config, smallGet(), do)
+	if err != nil {
+		return nil, err
+	}
+	started, err := goroutinesPerRequest(do)
+	if err != nil {
+		return nil, err
+	}
+	wall := of(work, "time", nanoseconds, taken, series.wall)
+	return []Line{
+		wall.against(wall.historic, 0.20),
+		of(work, "bytes", bytesOf, taken, series.bytes).atMost(1000),
+		of(work, "allocations", count, taken, series.allocs).atMost(8),
+		quantity{work, "goroutines started", count, started[:1], started[1:2], started[2:3]}.atMost(0),
+	}, nil
+}
+
+// goroutinesPerRequest tells for each peer how many more goroutines there are
+// while the transport has a request than before.
+func goroutinesPerRequest(do func(peer) error) (spread, error) {
+	peers, transports, err := cannedPeers(plainVariant().config, smallGet())
+	if err != nil {
+		return nil, err
+	}
+	var started spread
+	for i, p := range peers {
+		const tries = 100
+		most := 0
+		for range tries {
+			before := runtime.NumGoroutine()
+			transports[i].sampling, transports[i].most = true, 0
+			if err := do(p); err != nil {
+				return nil, err
+			}
+			most = max(most, transports[i].most-before)
+		}
+		started = append(started, float64(most))
+	}
+	return started, nil
+}
+
+// getVariants is the same with more of the configuration in use.
+func getVariants(ctx context.Context, b *Bench) ([]Line, error) {
+	var lines []Line
+	var plain float64
+	for _, v := range []variant{plainVariant(), timeoutVariant(), loadedVariant()} {
+		taken, err := b.playCanned(v.config, smallGet(), func(p peer) error { return p.get(ctx, smallKey) })
+		if err != nil {
+			return nil, err
+		}
+		allocs := of("Get, canned reply"+v.name, "allocations", count, taken, series.allocs)
+		switch v.name {
+		case plainVariant().name:
+			plain = allocs.ours.median()
+		case timeoutVariant().name:
+			lines = append(lines, allocs.atMost(12))
+		default:
+			l := allocs.line()
+			more := allocs.ours.median() - plain
+			l.Ratio, l.Limit, l.Verdict = fmt.Sprintf("%+.0f", more), "≤ +2", verdict(more <= 2)
+			lines = append(lines, l)
+		}
+		wall := of("Get, canned reply"+v.name, "time", nanoseconds, taken, series.wall)
+		if v.name != "" {
+			l := wall.line()
+			l.Ratio = fmt.Sprintf("%.2f", wall.ours.median()/wall.historic.median())
+			lines = append(lines, l)
+		}
+	}
+	return lines, nil
+}
+
+// setSmall is a Set of one small key without any network.
+func setSmall(ctx context.Context, b *Bench) ([]Line, error) {
+	work := "Set, canned reply"
+	taken, err := b.playCanned(plainVariant().config, smallSet(), func(p peer) error { return p.set(ctx, smallKey, "10.0.42.17:8080") })
+	if err != nil {
+		return nil, err
+	}
+	wall := of(work, "time", nanoseconds, taken, series.wall)
+	return []Line{
+		wall.against(wall.historic, 0.30),
+		of(work, "bytes", bytesOf, taken, series.bytes).line(),
+		of(work, "allocations", count, taken, series.allocs).line(),
+	}, nil
+}

@@ -1,0 +1,145 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"time"
+)
+
+// trees are recursive Gets over the loopback interface, in chunks as etcd sends them.
+func trees(ctx context.Context, b *Bench) ([]Line, error) {
+	s, err := b.stub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes := []struct {
+		nodes int
+		limit float64
+	}{{1000, 0.45}, {10000, 0.40}, {100000, 0.30}}
+	var lines []Line
+	for _, size := range long(b, sizes, sizes[:1]) {
+		all, leave, err := guests(s.endpoints[0], makers())
+		if err != nil {
+			return nil, err
+		}
+		key := stubTreeKey(size.nodes)
+		taken, err := b.play(asContestants(all, 1, func(p peer) error { return p.getTree(ctx, key) }))
+		leave()
+		if err != nil {
+			return nil, err
+		}
+		work := "recursive Get, loopback, " + thousands(size.nodes) + " nodes"
+		wall := of(work, "time", nanoseconds, taken, series.wall)
+		cpu := of(work, "processor time", nanoseconds, taken, series.cpu)
+		lines = append(lines, wall.against(wall.historic, size.limit), withRatio(cpu))
+	}
+	return lines, nil
+}
+
+// withRatio tells ours by historic, of which nothing is wanted.
+func withRatio(q quantity) Line {
+	l := q.line()
+	l.Ratio = fmt.Sprintf("%.2f", q.ours.median()/q.historic.median())
+	return l
+}
+
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	if n < 10000 {
+		return text
+	}
+	return text[:len(text)-3] + "," + text[len(text)-3:]
+}
+
+const (
+	memoryRounds = 5
+	// sampleEvery is the pause between two looks at the heap.
+	sampleEvery = 100 * time.Microsecond
+	// eagerGC collects so often that the heap is hardly more than what is in use.
+	eagerGC = 5
+)
+
+// treeMemory is the memory that a recursive Get of a large tree takes.
+func treeMemory(ctx context.Context, b *Bench) ([]Line, error) {
+	s, err := b.stub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes := long(b, 100000, 2000)
+	body := float64(len(tree(nodes)))
+	all, leave, err := guests(s.endpoints[0], makers())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	taken := make([]series, len(all))
+	peaks := make([]spread, len(all))
+	for range min(b.options.Rounds, memoryRounds) {
+		for i, g := range all {
+			get := func(int) error { return g.getTree(ctx, stubTreeKey(nodes)) }
+			if err := get(1); err != nil { // it dials
+				return nil, err
+			}
+			c, err := measure(1, get)
+			if err != nil {
+				return nil, err
+			}
+			peak, err := peakOf(get)
+			if err != nil {
+				return nil, err
+			}
+			taken[i] = append(taken[i], c)
+			peaks[i] = append(peaks[i], peak)
+		}
+	}
+	perBody := func(s spread) spread {
+		var by []float64
+		for _, v := range s {
+			by = append(by, v/body)
+		}
+		return newSpread(by)
+	}
+	bytesPerBody := func(s series) spread { return perBody(s.bytes()) }
+	work := fmt.Sprintf("recursive Get, loopback, %s nodes (%s)", thousands(nodes), bytesOf(body))
+	return []Line{
+		of(work, "bytes allocated / body", figures, taken, bytesPerBody).atMost(1.5),
+		of(work, "allocations", count, taken, series.allocs).atMost(3500),
+		quantity{work, "peak heap / body", figures, perBody(peaks[0]), perBody(peaks[1]), perBody(peaks[2])}.atMost(1.5),
+	}, nil
+}
+
+// peakOf gives by how much the heap grows while get is at work. The collector
+// runs all the time, so that it is what is in use and little more.
+func peakOf(get func(int) error) (float64, error) {
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(eagerGC))
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	heap := func() float64 {
+		metrics.Read(sample)
+		return float64(sample[0].Value.Uint64())
+	}
+	before := heap()
+	peak := before
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(sampleEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				peak = max(peak, heap())
+			}
+		}
+	}()
+	err := get(1)
+	close(done)
+	<-ended
+	return max(peak, heap()) - before, err
+}
