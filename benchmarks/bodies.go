@@ -40,7 +40,7 @@ func treeNode(i int) (dir, key, value string) {
 }
 
 // tree is the answer to a recursive Get of so many nodes, in directories of a
-// thousand. It has about 117 bytes for each node.
+// thousand. It has about 115 bytes for each node.
 func tree(nodes int) []byte {
 	var b bytes.Buffer
 	b.Grow(nodes*120 + 1<<10)

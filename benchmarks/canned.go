@@ -15,10 +15,10 @@ type canned struct {
 	header   http.Header
 	body     cannedBody
 	answer   []byte
-	length   int64       // Content-Length; -1 where the body is chunked, as etcd's long ones are
-	scratch  [256]byte   // request bodies are read into it
-	sampling bool        // look at what each request starts
-	most     int         // goroutines seen in a request
+	length   int64     // Content-Length; -1 where the body is chunked, as etcd's long ones are
+	scratch  [256]byte // request bodies are read into it
+	sampling bool      // look at what each request starts
+	most     int       // goroutines seen in a request
 }
 
 // chunkedFrom is the length from which net/http servers that are told no
