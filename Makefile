@@ -51,11 +51,8 @@ cover: ## measure the root package's coverage; fail below MINCOVER percent
 		$$1 == "total:" { total = $$3; sub(/%/, "", total) } \
 		END { printf "coverage %s%%, at least %s%% wanted\n", total, min; exit total + 0 < min + 0 }'
 
-bench: ## run the benchmarks; BENCH selects some
-	@for m in . benchmarks; do \
-		test -f $$m/go.mod || continue; \
-		(cd $$m && go test -run='^$$' -bench='$(BENCH)' -benchmem -timeout=$(TESTTIMEOUT) ./...) || exit 1; \
-	done
+bench: ## compare with the historic client and bare net/http in a table; BENCH selects rows
+	@cd benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
 lint: ## check format, go.mod files, go vet and golangci-lint in each module
 	@rc=0; \

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -106,7 +107,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, nodes := range []int{100, 10000, 100000} {
 		body := tree(nodes)
 		for _, d := range decoders() {
-			b.Run(fmt.Sprintf("nodes=%d/%s", nodes, d.name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("nodes=%d/%s", nodes, strings.ReplaceAll(d.name, "/", "-")), func(b *testing.B) {
 				b.SetBytes(int64(len(body)))
 				bench(b, func() error { return d.decode(body, &document{}) })
 			})

@@ -45,7 +45,7 @@ func others(all []contestant, taken []series, what func(series) spread, u unit) 
 	for i, c := range all[1:] {
 		cells = append(cells, c.name+" "+u(what(taken[i+1]).median()))
 	}
-	return strings.Join(cells, "<br>")
+	return strings.Join(cells, cellBreak)
 }
 
 // speedLine wants ours to be so many times as fast as the faster json-iterator.

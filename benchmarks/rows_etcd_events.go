@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/etcd/client"
 	historicclient "go.etcd.io/etcd/client/v2"
+
+	"github.com/coreos/etcd/client"
 )
 
 const (

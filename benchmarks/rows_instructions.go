@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // counted counts the instructions of each work, or gives a line that says why not.
@@ -57,16 +58,13 @@ func decodeInstructions(ctx context.Context, b *Bench) ([]Line, error) {
 		if counts == nil {
 			return lines, err
 		}
-		other := ""
+		var other []string
 		for i, d := range compared {
-			if i > 0 {
-				other += "<br>"
-			}
-			other += d.name + " " + count(counts[i+1])
+			other = append(other, d.name+" "+count(counts[i+1]))
 		}
 		ratio := counts[0] / min(counts[1], counts[2])
 		all = append(all, Line{
-			Work: name, Measured: "instructions (callgrind)", Ours: count(counts[0]), Other: other,
+			Work: name, Measured: "instructions (callgrind)", Ours: count(counts[0]), Other: strings.Join(other, cellBreak),
 			Ratio: fmt.Sprintf("%.2f of json-iterator", ratio), Limit: fmt.Sprintf("≤ %.2f", limit), Verdict: verdict(ratio <= limit),
 		})
 	}

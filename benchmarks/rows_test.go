@@ -120,7 +120,7 @@ func TestEventsAreInOrder(t *testing.T) {
 	}
 	defer leave()
 	for _, g := range all {
-		if err := follow(t.Context(), g.peer)(50); err != nil {
+		if err = follow(t.Context(), g.peer)(50); err != nil {
 			t.Errorf("%s: %v", g.name, err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestEventsAreInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := streamed(t.Context(), kapi, 3000); err != nil {
+	if err = streamed(t.Context(), kapi, 3000); err != nil {
 		t.Error(err)
 	}
 	repeating := func(context.Context) (uint64, error) { return firstEvent + 1, nil }

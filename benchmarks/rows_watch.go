@@ -96,13 +96,13 @@ func idleGoroutines(ctx context.Context, s *stub, m maker) (int, error) {
 	watching, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := all[0].watch(idleKey, firstEvent)(watching)
-		ended <- err
+		_, reason := all[0].watch(idleKey, firstEvent)(watching)
+		ended <- reason
 	}()
 	during, err := settled(ctx)
 	cancel()
-	if ended := <-ended; err == nil && !errors.Is(ended, context.Canceled) {
-		err = fmt.Errorf("the watch ended: %w", ended)
+	if reason := <-ended; err == nil && !errors.Is(reason, context.Canceled) {
+		err = fmt.Errorf("the watch ended: %w", reason)
 	}
 	return during - before, err
 }

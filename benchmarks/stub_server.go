@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -145,10 +146,7 @@ func (s *stubServer) watch(w http.ResponseWriter, r *http.Request, key string) {
 }
 
 func setHeader(w http.ResponseWriter, index uint64) {
-	header := w.Header()
-	for name, values := range etcdHeader(index) {
-		header[name] = values
-	}
+	maps.Copy(w.Header(), etcdHeader(index))
 }
 
 // write is false when the client is gone, of which nobody wants to know more.

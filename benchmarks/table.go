@@ -10,6 +10,9 @@ import (
 // none stands in cells of which there is nothing to say.
 const none = "–"
 
+// cellBreak begins a new line within a cell.
+const cellBreak = "<br>"
+
 // Table is the lines as a Markdown table.
 func Table(lines []Line) string {
 	var b strings.Builder

@@ -21,7 +21,7 @@ func main() {
 	benchmarks.PlayRole()
 	var run string
 	var o benchmarks.Options
-	flag.StringVar(&run, "run", ".", "measure the rows whose name matches this `regexp`")
+	flag.StringVar(&run, "run", ".", "measure the rows whose name matches this `regexp`, in upper or lower case")
 	flag.IntVar(&o.Rounds, "rounds", 0, "how many rounds each client plays (default 20)")
 	flag.DurationVar(&o.RoundTime, "for", 0, "how long a round takes at least (default 20ms)")
 	flag.BoolVar(&o.Short, "short", false, "measure little, to see that it works")
@@ -44,7 +44,7 @@ func main() {
 
 // compare prints what could be measured, whatever could not.
 func compare(ctx context.Context, run string, o benchmarks.Options) error {
-	chosen, err := regexp.Compile(run)
+	chosen, err := regexp.Compile("(?i:" + run + ")")
 	if err != nil {
 		return err
 	}
