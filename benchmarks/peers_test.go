@@ -119,7 +119,7 @@ func TestEventsAreAsEtcdWritesThem(t *testing.T) {
 
 func TestCannedAllocatesNothing(t *testing.T) {
 	c := newCanned(smallGet())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cannedEndpoint, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cannedEndpoint+"/v2/keys"+smallKey, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

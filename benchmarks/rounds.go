@@ -10,6 +10,8 @@ import (
 type contestant struct {
 	name string
 	work func(n int) error // n operations
+	// least is how many operations a round has at least.
+	least int
 }
 
 // maxOperations bounds a round of work that takes no time at all.
@@ -42,17 +44,24 @@ func (b *Bench) play(contestants []contestant) ([]series, error) {
 	return taken, nil
 }
 
-// calibrate finds how many operations a round has. It warms up on the way.
+// calibrate finds how many operations a round has. It warms up on the way: a
+// number that took long enough but once may have taken it to dial.
 func (b *Bench) calibrate(c contestant) (int, error) {
-	for n := 1; ; {
+	const confirmed = 2
+	enough := 0
+	for n := max(c.least, 1); ; {
 		began := time.Now()
 		if err := c.work(n); err != nil {
 			return 0, err
 		}
 		took := time.Since(began)
 		if took >= b.options.RoundTime || n >= maxOperations {
-			return n, nil
+			if enough++; enough == confirmed {
+				return n, nil
+			}
+			continue
 		}
+		enough = 0
 		// What the last try says, and a tenth for good measure; at most five times more.
 		more := 5 * n
 		if took > 0 {

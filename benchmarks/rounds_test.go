@@ -14,7 +14,7 @@ func TestContestantsPlayInTurns(t *testing.T) {
 	var order []string
 	var all []contestant
 	for _, name := range []string{"a", "b", "c"} {
-		all = append(all, contestant{name, func(int) error {
+		all = append(all, contestant{name: name, work: func(int) error {
 			order = append(order, name)
 			return nil
 		}})
@@ -38,7 +38,7 @@ func TestAnErrorEndsTheGame(t *testing.T) {
 	boom := errors.New("boom")
 	tries := 0
 	b := New(Options{Rounds: 3, RoundTime: time.Nanosecond})
-	_, err := b.play([]contestant{{"a", func(int) error {
+	_, err := b.play([]contestant{{name: "a", work: func(int) error {
 		if tries++; tries > 2 {
 			return boom
 		}

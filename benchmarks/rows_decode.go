@@ -21,11 +21,11 @@ func decoding(ctx context.Context, b *Bench) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		all := []contestant{{oursName, func(n int) error {
+		all := []contestant{{name: oursName, work: func(n int) error {
 			return share(1, n, func() error { return o.getTree(ctx, treeKey) })
 		}}}
 		for _, d := range decoders() {
-			all = append(all, contestant{d.name, func(n int) error {
+			all = append(all, contestant{name: d.name, work: func(n int) error {
 				return share(1, n, func() error { return d.decode(body, &document{}) })
 			}})
 		}

@@ -30,9 +30,9 @@ func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
 	least := long(b, 20000, 2000)
 	contestants := []contestant{
 		// A round of streaming has so many events that its first connection does not count.
-		{oursName, func(n int) error { return streamed(ctx, kapi, n*least) }},
-		{historicName, follow(ctx, all[1].peer)},
-		{bareName, follow(ctx, all[2].peer)},
+		{name: oursName, work: func(n int) error { return streamed(ctx, kapi, n*least) }},
+		{name: historicName, work: follow(ctx, all[1].peer)},
+		{name: bareName, work: follow(ctx, all[2].peer)},
 	}
 	taken, err := b.play(contestants)
 	if err != nil {

@@ -53,12 +53,20 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(peer) error) (
 	return lines, nil
 }
 
+// leastShare is how many operations of a round each goroutine has, so that most of
+// the time all are at work.
+const leastShare = 16
+
 func asContestants(all []guest, goroutines int, do func(peer) error) []contestant {
+	least := 1
+	if goroutines > 1 {
+		least = leastShare * goroutines
+	}
 	var made []contestant
 	for _, g := range all {
-		made = append(made, contestant{g.name, func(n int) error {
+		made = append(made, contestant{name: g.name, work: func(n int) error {
 			return share(goroutines, n, func() error { return do(g.peer) })
-		}})
+		}, least: least})
 	}
 	return made
 }

@@ -55,7 +55,7 @@ func (b *Bench) playCanned(c config, answer []byte, do func(peer) error) ([]seri
 	}
 	var all []contestant
 	for i, p := range peers {
-		all = append(all, contestant{makers()[i].name, func(n int) error {
+		all = append(all, contestant{name: makers()[i].name, work: func(n int) error {
 			return share(1, n, func() error { return do(p) })
 		}})
 	}

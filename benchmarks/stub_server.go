@@ -56,6 +56,7 @@ func serveStub(ctx context.Context, in io.Reader, out io.Writer) error {
 // stubServer is the handler of the stub.
 type stubServer struct {
 	accepted atomic.Int64
+	requests atomic.Int64
 
 	mu    sync.Mutex // guards the field below
 	trees map[int][]byte
@@ -73,7 +74,7 @@ func (s *stubServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, index := smallGet(), uint64(bodyIndex)
 	switch query := r.URL.Query(); {
 	case !isKey:
-		answer = []byte(`{"health":"true"}`) // what else clients ask for
+		answer = []byte(wellBody) // what else clients ask for
 	case r.Method == http.MethodPut:
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return // the client is gone
@@ -92,7 +93,7 @@ func (s *stubServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case key == eventKey:
 		answer, index = []byte(`{"action":"get","node":{"key":"`+eventKey+`","dir":true,"modifiedIndex":4,"createdIndex":4}}`), firstEvent
 	}
-	setHeader(w, index)
+	s.setHeader(w, index)
 	write(w, answer)
 }
 
@@ -120,7 +121,7 @@ func (s *stubServer) watch(w http.ResponseWriter, r *http.Request, key string) {
 			return
 		}
 	}
-	setHeader(w, next-1)
+	s.setHeader(w, next-1)
 	flush := http.NewResponseController(w).Flush
 	if flush() != nil {
 		return // the client is gone
@@ -145,8 +146,11 @@ func (s *stubServer) watch(w http.ResponseWriter, r *http.Request, key string) {
 	}
 }
 
-func setHeader(w http.ResponseWriter, index uint64) {
+// setHeader sets the header of etcd, with a raft index that moves on as it does
+// where anybody writes.
+func (s *stubServer) setHeader(w http.ResponseWriter, index uint64) {
 	maps.Copy(w.Header(), etcdHeader(index))
+	w.Header()["X-Raft-Index"] = []string{strconv.FormatInt(bodyIndex+s.requests.Add(1), 10)}
 }
 
 // write is false when the client is gone, of which nobody wants to know more.
