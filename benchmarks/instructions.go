@@ -29,9 +29,10 @@ type Work struct {
 	Nodes int
 }
 
-// Instructions counts what one operation of work takes, as callgrind sees it, the
-// collection of garbage included: the difference of two runs, which differ in n
-// operations, divided by n. It wants valgrind.
+// Instructions counts what one operation of work takes, as callgrind sees it: the
+// difference of two runs, which differ in n operations, divided by n. No garbage is
+// collected meanwhile: what that takes depends on the heap around, and counts
+// would differ from run to run. It wants valgrind.
 func Instructions(ctx context.Context, w Work, n int) (float64, error) {
 	valgrind, err := exec.LookPath("valgrind")
 	if err != nil {
@@ -52,7 +53,7 @@ func Instructions(ctx context.Context, w Work, n int) (float64, error) {
 
 func runCounted(ctx context.Context, valgrind, program string, w Work, n int) (float64, error) {
 	cmd := exec.CommandContext(ctx, valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", program)
-	cmd.Env = append(os.Environ(), roleVariable+"="+workRole, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1",
+	cmd.Env = append(os.Environ(), roleVariable+"="+workRole, "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1",
 		fmt.Sprintf("%s=%d\t%s\t%d\t%s", workVariable, n, w.Verb, w.Nodes, w.Client))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said

@@ -87,9 +87,9 @@ func TestTable(t *testing.T) {
 	got := Table([]Line{q.against(q.historic, 0.20), q.atMost(2000), q.line()})
 	want := `| work | measured | ours | historic | bare net/http | ratio | limit | |
 |---|---|--:|--:|--:|--:|--:|---|
-| Get | time | 2.00 µs (1.50 µs – 2.50 µs) | 8.00 µs | 999 ns | 0.25 | ≤ 0.20 | **missed** |
-| Get | time | 2.00 µs (1.50 µs – 2.50 µs) | 8.00 µs | 999 ns | – | ≤ 2.00 µs | met |
-| Get | time | 2.00 µs (1.50 µs – 2.50 µs) | 8.00 µs | 999 ns | – | – |  |
+| Get | time | 2.00 µs ± 25 % | 8.00 µs | 999 ns | 0.25 | ≤ 0.20 | **missed** |
+| Get | time | 2.00 µs ± 25 % | 8.00 µs | 999 ns | – | ≤ 2.00 µs | met |
+| Get | time | 2.00 µs ± 25 % | 8.00 µs | 999 ns | – | – |  |
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

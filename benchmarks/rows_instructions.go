@@ -31,7 +31,7 @@ func getInstructions(ctx context.Context, b *Bench) ([]Line, error) {
 	for _, m := range makers() {
 		works = append(works, Work{Client: m.name, Verb: "get"})
 	}
-	counts, lines, err := counted(ctx, name, long(b, 20000, 500), works...)
+	counts, lines, err := counted(ctx, name, long(b, 3000, 500), works...)
 	if counts == nil {
 		return lines, err
 	}

@@ -74,16 +74,17 @@ func figures(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// with writes the median, and the quartiles where they differ from it.
+// with writes the median, and half the distance between the quartiles in percent of it.
 func (s spread) with(u unit) string {
 	if len(s) == 0 {
 		return none
 	}
-	median, low, high := u(s.median()), u(s.at(0.25)), u(s.at(0.75))
-	if low == median && high == median {
-		return median
+	const percent = 100
+	around := math.Round((s.at(0.75) - s.at(0.25)) / 2 / s.median() * percent)
+	if !(around >= 1) { // not a number, where all is zero
+		return u(s.median())
 	}
-	return fmt.Sprintf("%s (%s – %s)", median, low, high)
+	return fmt.Sprintf("%s ± %.0f %%", u(s.median()), around)
 }
 
 // A measured quantity is what three contestants took of it.

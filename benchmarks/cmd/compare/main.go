@@ -70,6 +70,7 @@ func compare(ctx context.Context, run string, o benchmarks.Options) error {
 	if len(lines) == 0 && len(failures) == 0 {
 		failures = append(failures, fmt.Errorf("no row matches %q", run))
 	}
-	fmt.Printf("%s: medians and quartiles of rounds played in turns.\n\n%s", benchmarks.Machine(), benchmarks.Table(lines))
+	fmt.Printf("Measured on %s: medians of rounds played in turns, ± half the distance between the quartiles.\n\n%s",
+		benchmarks.Machine(), benchmarks.Table(lines))
 	return errors.Join(append(failures, context.Cause(ctx))...)
 }
