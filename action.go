@@ -146,9 +146,12 @@ type action struct {
 func (a *action) retryClass() retryClass { return a.class }
 func (a *action) accept(r *reply) error  { return a.decode(r) }
 
-// HTTPRequest builds the request for one endpoint.
-func (a *action) HTTPRequest(ep url.URL) *http.Request {
-	req, ok := a.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
+// HTTPRequest implements HTTPAction.
+func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestFrom(a, ep) }
+
+// requestFrom is what HTTPRequest gives where build makes the requests.
+func requestFrom(o outgoing, ep url.URL) *http.Request {
+	req, ok := o.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
 	if !ok {
 		return nil
 	}
@@ -156,20 +159,28 @@ func (a *action) HTTPRequest(ep url.URL) *http.Request {
 	return req.WithContext(context.Background())
 }
 
-func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
+// newRequest makes a request without a body for ep, with u for its URL.
+func newRequest(method string, ep *endpoint, u *url.URL, path, query string) (http.Request, bool) {
 	*u = ep.base
-	u.Path, u.RawPath, u.RawQuery = ep.path+a.path, "", a.query
+	u.Path, u.RawPath, u.RawQuery = ep.path+path, "", query
 	if strings.IndexByte(u.Path, '%') >= 0 {
 		escaped := u.Path
 		path, err := url.PathUnescape(escaped)
 		if err != nil {
-			return http.Request{}, false // a.path was made by url.PathEscape, ep.path by url.URL: can't be
+			return http.Request{}, false // path was made by url.PathEscape, ep.path by url.URL: can't be
 		}
 		u.Path, u.RawPath = path, escaped
 	}
-	req := http.Request{
-		Method: a.method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
+	return http.Request{
+		Method: method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}, true
+}
+
+func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
+	req, ok := newRequest(a.method, ep, u, a.path, a.query)
+	if !ok {
+		return req, false
 	}
 	if a.contentType != "" {
 		req.Header["Content-Type"] = []string{a.contentType}

@@ -1,13 +1,13 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,22 +41,36 @@ type poll struct {
 	event    *Response // nil: none came
 	err      error     // why the reply is neither an event nor a quiet end
 	accepted bool      // accept was called
+	takes    bool      // the body may be decoded as it comes, for nobody else wants it
+	taken    bool      // it was; event and err are what came of it
+	lead     leadReader
 }
 
 // HTTPRequest implements HTTPAction.
-func (p *poll) HTTPRequest(ep url.URL) *http.Request { return p.request().HTTPRequest(ep) }
+func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestFrom(p, ep) }
 
-func (p *poll) build(ep *endpoint, u *url.URL) (http.Request, bool) { return p.request().build(ep, u) }
-
-// request begins a request.
-func (p *poll) request() *action {
+func (p *poll) build(ep *endpoint, u *url.URL) (http.Request, bool) {
 	p.began, p.opened, p.index, p.asked = time.Now(), time.Time{}, 0, p.next
-	var q query
-	q.setTrue("recursive", p.recursive)
-	q.setTrue("stream", p.stream)
-	q.setTrue("wait", true)
-	q.setUint("waitIndex", p.next)
-	return &action{method: http.MethodGet, path: p.path, query: q.encoded}
+	p.taken = false
+	return newRequest(http.MethodGet, ep, u, p.path, p.query())
+}
+
+// query is the query in the order of its names.
+func (p *poll) query() string {
+	q := "wait=true"
+	switch {
+	case p.recursive && p.stream:
+		q = "recursive=true&stream=true&wait=true"
+	case p.recursive:
+		q = "recursive=true&wait=true"
+	case p.stream:
+		q = "stream=true&wait=true"
+	}
+	if p.next == 0 {
+		return q
+	}
+	var digits [20]byte
+	return q + "&waitIndex=" + string(strconv.AppendUint(digits[:0], p.next, 10))
 }
 
 func (p *poll) retryClass() retryClass { return classRead }
@@ -170,15 +184,64 @@ func (p *poll) read(r *reply) (*Response, error) {
 			return nil, err
 		}
 	}
-	if len(bytes.TrimSpace(r.body)) == 0 {
+	event, err := p.event, p.err
+	if !p.taken {
+		event, err = decodeTreeBytes(r.body)
+	}
+	if errors.Is(err, ErrEmptyBody) {
 		p.skipSeen()
 		return nil, nil
 	}
-	event, err := decodeKeys(r)
-	if err != nil {
+	if event, err = finishResponse(r, event, err, true); err != nil {
 		return nil, err
 	}
 	return p.pass(event), nil
+}
+
+func (p *poll) takesBody() bool { return p.takes }
+
+// consume decodes the event. It begins with that when there is something to
+// decode, for a decoder is large, and polls that wait are many.
+func (p *poll) consume(r *reply, body *trip, limit int64) error {
+	if err := p.lead.await(body); err != nil {
+		return err
+	}
+	var err error
+	p.event, r.body, err = decodeTreeFrom(&p.lead, limit)
+	if isReadError(err) || isTooLarge(err) {
+		return err
+	}
+	p.taken, p.err = true, err
+	return nil
+}
+
+// leadReader is a body whose first byte has been waited for.
+type leadReader struct {
+	body  io.Reader
+	first [1]byte
+	held  int // how much of first has not been read
+}
+
+// await waits for the first byte. It gives an error only if the body broke off.
+func (l *leadReader) await(body io.Reader) error {
+	l.body = body
+	var err error
+	for l.held = 0; l.held == 0 && err == nil; {
+		l.held, err = body.Read(l.first[:])
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return &bodyReadError{err}
+	}
+	return nil
+}
+
+// Read implements io.Reader.
+func (l *leadReader) Read(p []byte) (int, error) {
+	if l.held > 0 && len(p) > 0 {
+		p[0], l.held = l.first[0], 0
+		return 1, nil
+	}
+	return l.body.Read(p)
 }
 
 // isIdleTimeout is true for what proxies say when a reply takes them too long.
@@ -218,6 +281,13 @@ func isHiddenBelow(dir, key string) bool {
 // or nil for a quiet end.
 func (p *poll) once(ctx context.Context, c Client, as HTTPAction) (*Response, error) {
 	p.event, p.err, p.accepted = nil, nil, false
+	if own, ok := c.(*httpClusterClient); ok {
+		p.takes = true
+		if _, err := own.do(ctx, outgoingOf(as, own.pool.view().at(0).base)); err != nil {
+			return nil, err
+		}
+		return p.event, p.err
+	}
 	resp, body, err := c.Do(ctx, as) //nolint:bodyclose // Do has read and closed it
 	if err != nil {
 		return nil, err

@@ -14,9 +14,10 @@ const (
 	// more it drops the stream without a word: what it held still comes, the
 	// reply stays open, and nothing comes any more (measured on 3.4 and 3.5).
 	serverBuffer = 100
-	// streamSilence is how long a stream that may have been dropped, since it has
-	// given as many events, may be silent before it is made again.
-	streamSilence = 250 * time.Millisecond
+	// A stream that may have been dropped, since it has given as many events, may
+	// be silent for so long before it is made again.
+	shortestSilence = 20 * time.Millisecond
+	longestSilence  = 250 * time.Millisecond
 	// streamBuffer holds most events; longer ones are put together.
 	streamBuffer = 4 << 10
 )
@@ -41,22 +42,25 @@ func (s *stream) accept(r *reply) error {
 
 // consume reads the events as they come.
 func (s *stream) consume(r *reply, body *trip, limit int64) error {
-	silence := time.AfterFunc(streamSilence, func() { body.giveUp(errPollRemade) })
+	silence := time.AfterFunc(longestSilence, func() { body.giveUp(errPollRemade) })
 	silence.Stop()
 	defer silence.Stop()
 	lines := bufio.NewReaderSize(body, streamBuffer)
+	began := time.Now()
 	for taken := 0; ; {
-		if taken >= serverBuffer {
-			silence.Reset(streamSilence)
+		waits := taken >= serverBuffer && lines.Buffered() == 0
+		if waits {
+			silence.Reset(silenceOf(taken, time.Since(began)))
 		}
 		line, err := readLine(lines, limit)
-		silence.Stop()
+		if waits {
+			silence.Stop()
+		}
 		if len(line) > 0 && err == nil {
-			one := *r
-			one.body = line
-			event, decodeErr := decodeKeys(&one)
-			if decodeErr != nil {
-				return decodeErr
+			event, err := decodeTreeBytes(line)
+			r.body = line
+			if event, err = finishResponse(r, event, err, true); err != nil {
+				return err
 			}
 			taken++
 			index := event.Node.ModifiedIndex
@@ -75,6 +79,14 @@ func (s *stream) consume(r *reply, body *trip, limit int64) error {
 			return err
 		}
 	}
+}
+
+// silenceOf is how long a stream that has given so many events within a time may
+// be silent before it is made again: as long as a few events take, for behind a
+// stream that was dropped the history goes by.
+func silenceOf(events int, within time.Duration) time.Duration {
+	const few = 10
+	return min(max(few*within/time.Duration(events), shortestSilence), longestSilence)
 }
 
 // readLine reads up to a line break, which JSON text has none of. What comes
