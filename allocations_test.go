@@ -1,10 +1,13 @@
 package client_test
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coreos/etcd/client"
 )
@@ -12,11 +15,11 @@ import (
 // cannedTransport answers every request with the same bytes and costs nothing of
 // its own: it is for one request at a time.
 type cannedTransport struct {
-	header  http.Header
-	body    string
-	resp    http.Response
-	rest    strings.Reader
-	request func(*http.Request) // nil: not looked at
+	header http.Header
+	body   string
+	resp   http.Response
+	rest   strings.Reader
+	during func() // called within each round trip; may be nil
 }
 
 func newCannedTransport(body string) *cannedTransport {
@@ -31,8 +34,8 @@ func newCannedTransport(body string) *cannedTransport {
 
 // RoundTrip implements http.RoundTripper.
 func (c *cannedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if c.request != nil {
-		c.request(req)
+	if c.during != nil {
+		c.during()
 	}
 	c.rest.Reset(c.body)
 	c.resp = http.Response{
@@ -50,7 +53,86 @@ func (*cannedTransport) Close() error { return nil }
 
 var _ io.ReadCloser = (*cannedTransport)(nil)
 
-const smallNode = `{"action":"get","node":{"key":"/message","value":"Hello world","modifiedIndex":4,"createdIndex":4}}` + "\n"
+const (
+	smallNode = `{"action":"get","node":{"key":"/message","value":"Hello world","modifiedIndex":4,"createdIndex":4}}` + "\n"
+	smallSet  = `{"action":"set","node":{"key":"/message","value":"Hello world","modifiedIndex":5,"createdIndex":5},` +
+		`"prevNode":{"key":"/message","value":"Hello","modifiedIndex":4,"createdIndex":4}}` + "\n"
+)
+
+// costOf gives what a call allocates.
+func costOf(t *testing.T, call func() error) (allocs, bytes float64) {
+	t.Helper()
+	const runs = 1000
+	do := func() {
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		do()
+	}
+	runtime.ReadMemStats(&after)
+	return testing.AllocsPerRun(runs, do), float64(after.TotalAlloc-before.TotalAlloc) / runs
+}
+
+// The promises of the README. They do not depend on what else this machine does.
+func TestAllocationsOfACall(t *testing.T) {
+	one := []string{"http://etcd:2379"}
+	get := func(ctx context.Context, kapi client.KeysAPI) error {
+		_, err := kapi.Get(ctx, "/message", nil)
+		return err
+	}
+	tests := []struct {
+		why    string
+		cfg    client.Config
+		body   string
+		call   func(context.Context, client.KeysAPI) error
+		allocs float64
+		bytes  float64
+	}{
+		{why: "Get", cfg: client.Config{Endpoints: one}, body: smallNode, call: get, allocs: 7, bytes: 1000},
+		{why: "Get, HeaderTimeoutPerRequest", cfg: client.Config{Endpoints: one, HeaderTimeoutPerRequest: time.Second}, body: smallNode, call: get, allocs: 7, bytes: 1000},
+		{why: "Get, three endpoints and a password", cfg: client.Config{
+			Endpoints: []string{"http://a:2379", "http://b:2379", "http://c:2379"}, Username: "root", Password: "secret",
+		}, body: smallNode, call: get, allocs: 9, bytes: 1400},
+		{why: "Set", cfg: client.Config{Endpoints: one}, body: smallSet, call: func(ctx context.Context, kapi client.KeysAPI) error {
+			_, err := kapi.Set(ctx, "/message", "Hello world", nil)
+			return err
+		}, allocs: 16, bytes: 1800},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			tt.cfg.Transport = newCannedTransport(tt.body)
+			kapi := client.NewKeysAPI(newClientOf(t, tt.cfg))
+			allocs, bytes := costOf(t, func() error { return tt.call(context.Background(), kapi) })
+			t.Logf("%.0f allocations, %.0f bytes", allocs, bytes)
+			if raceDetector {
+				return // only that it works
+			}
+			if allocs > tt.allocs || bytes > tt.bytes {
+				t.Errorf("%.0f allocations of %.0f bytes, want at most %.0f and %.0f", allocs, bytes, tt.allocs, tt.bytes)
+			}
+		})
+	}
+}
+
+func TestNoGoroutineForACall(t *testing.T) {
+	transport := newCannedTransport(smallNode)
+	kapi := client.NewKeysAPI(newClientOf(t, client.Config{Endpoints: []string{"http://etcd:2379"}, Transport: transport}))
+	before, most := runtime.NumGoroutine(), 0
+	transport.during = func() { most = max(most, runtime.NumGoroutine()) }
+	for range 100 {
+		if _, err := kapi.Get(t.Context(), "/message", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if most > before {
+		t.Errorf("%d goroutines during a call, %d before", most, before)
+	}
+}
 
 func BenchmarkGet(b *testing.B) {
 	kapi := client.NewKeysAPI(newClient(b, newCannedTransport(smallNode), "http://etcd:2379"))

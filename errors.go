@@ -280,7 +280,7 @@ func IsUserNotFound(err error) bool { return saysAbsent(err, "user") }
 func IsRoleNotFound(err error) bool { return saysAbsent(err, "role") }
 
 func hasErrorCode(err error, code int) bool {
-	return errors.Is(err, Error{Code: code})
+	return err != nil && errors.Is(err, Error{Code: code})
 }
 
 // saysAbsent knows the servers' wordings: "auth: User joe does not exist.",

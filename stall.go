@@ -78,7 +78,7 @@ type stallGuard struct {
 
 // watch makes g guard an attempt that is in phase p, for a caller with this
 // context. It must be ended, and may then guard another.
-func (sg *stallGuards) watch(g *stallGuard, caller context.Context, ep *endpoint, terms stallTerms, p phase) {
+func (sg *stallGuards) watch(caller context.Context, g *stallGuard, ep *endpoint, terms stallTerms, p phase) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.phase = p

@@ -56,29 +56,35 @@ func (s *stream) consume(r *reply, body *trip, limit int64) error {
 		if waits {
 			silence.Stop()
 		}
-		if len(line) > 0 && err == nil {
-			event, err := decodeTreeBytes(line)
-			r.body = line
-			if event, err = finishResponse(r, event, err, true); err != nil {
-				return err
-			}
-			taken++
-			index := event.Node.ModifiedIndex
-			if event = s.pass(event); event != nil && !s.deliver(event) {
-				return nil
-			}
-			if index <= s.index {
-				return nil // an event of the history is the only one: now the stream would jump
-			}
-			continue
-		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
+		case len(line) == 0:
+			continue
+		}
+		taken++
+		goOn, err := s.take(r, line)
+		if err != nil || !goOn {
+			return err
 		}
 	}
+}
+
+// take delivers one event, and reports whether to go on.
+func (s *stream) take(r *reply, line []byte) (goOn bool, err error) {
+	r.body = line
+	event, err := decodeTreeBytes(line)
+	if event, err = finishResponse(r, event, err, true); err != nil {
+		return false, err
+	}
+	// An event of the history is the only one: now the stream would jump.
+	goOn = event.Node.ModifiedIndex > s.index
+	if event = s.pass(event); event != nil && !s.deliver(event) {
+		return false, nil
+	}
+	return goOn, nil
 }
 
 // silenceOf is how long a stream that has given so many events within a time may

@@ -103,7 +103,7 @@ func (t *trip) arm() *tripKit {
 		parent := t.parent
 		kit.leave = context.AfterFunc(parent, func() { kit.cancel(context.Cause(parent)) })
 	}
-	t.exchange.stalls.watch(&kit.guard, t.parent, t.endpoint, t.terms, t.phase)
+	t.exchange.stalls.watch(t.parent, &kit.guard, t.endpoint, t.terms, t.phase)
 	if limit := t.exchange.headerTimeout; limit > 0 && !t.terms.longPoll && t.phase == awaitsHeader {
 		kit.headerTimer = time.AfterFunc(limit, func() { kit.cancel(ErrHeaderTimeout) })
 	}
@@ -203,7 +203,8 @@ func (t *trip) hooks() *httptrace.ClientTrace {
 		return &kit.hooks
 	}
 	if kit.all == nil {
-		kit.all = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &kit.hooks))
+		both := kit.hooks // of its own, for it becomes what both are
+		kit.all = httptrace.ContextClientTrace(httptrace.WithClientTrace(t.parent, &both))
 	}
 	return kit.all
 }
