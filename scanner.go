@@ -21,7 +21,9 @@ const (
 
 	// windowPad is the white space put behind a body. It changes no document,
 	// and lets everything that looks ahead a little do so up to the very end.
-	windowPad = 64
+	windowPad = len(pad)
+
+	pad = "                                                                                                "
 
 	// maxEmptyReads is how often a reader may give nothing, as in package bufio.
 	maxEmptyReads = 100
@@ -130,9 +132,7 @@ func (s *scanner) grow(n int) {
 func (s *scanner) end() bool {
 	from := len(s.data)
 	s.data = s.window[:from+windowPad]
-	for i := range s.data[from:] {
-		s.data[from+i] = ' '
-	}
+	copy(s.data[from:], pad)
 	s.ended = true
 	return true
 }
@@ -166,7 +166,7 @@ func (s *scanner) want(n int) bool {
 func (s *scanner) peek() byte {
 	for {
 		for ; s.pos < len(s.data); s.pos++ {
-			if c := s.data[s.pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			if c := s.data[s.pos]; !isSpace(c) {
 				return c
 			}
 		}
@@ -175,6 +175,8 @@ func (s *scanner) peek() byte {
 		}
 	}
 }
+
+func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
 
 // take goes behind the next byte that is not white space if it is c.
 func (s *scanner) take(c byte) bool {
@@ -364,7 +366,22 @@ func (s *scanner) skipName() bool {
 }
 
 // ends reports whether nothing but white space follows, all of which it reads.
-func (s *scanner) ends() bool { return s.peek() == 0 && s.atEnd() }
+func (s *scanner) ends() bool {
+	for {
+		end := len(s.data)
+		if s.ended {
+			end -= windowPad // which would take longer to look at than many a body
+		}
+		for ; s.pos < end; s.pos++ {
+			if !isSpace(s.data[s.pos]) {
+				return false
+			}
+		}
+		if s.ended || !s.refill() {
+			return s.ended
+		}
+	}
+}
 
 // rest gives how much of the body is left, or a number below zero if that is not
 // known yet.
@@ -374,9 +391,6 @@ func (s *scanner) rest() int {
 	}
 	return len(s.data) - s.pos
 }
-
-// atEnd reports whether the whole body has been read.
-func (s *scanner) atEnd() bool { return s.ended && s.pos == len(s.data) }
 
 // failure says why reading had to stop.
 func (s *scanner) failure() error {

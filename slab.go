@@ -3,9 +3,11 @@ package client
 import "time"
 
 const (
-	// A slab of nodes begins small, for a small directory, and doubles.
-	minSlab = 16
-	maxSlab = 256
+	// A slab of nodes begins small, for a small directory, and doubles. Slabs are
+	// one short of a round number: with what the allocator adds, 16 would not fit
+	// where 15 do.
+	minSlab = 15
+	maxSlab = 255
 
 	// blockSize is how much text one allocation holds at most.
 	blockSize = 16 << 10
@@ -64,7 +66,7 @@ func (s *nodeStore) hasRoom() bool {
 // bytes are left, in which a child takes about perChild; rest is negative where
 // that is not known.
 func (s *nodeStore) turn(rest, perChild int) {
-	size := 2 * s.last
+	size := 2*s.last + 1
 	if s.inUse < len(s.slab) { // the text was full first, and will be again
 		size = s.inUse + s.inUse/8 + 1
 	}

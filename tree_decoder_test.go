@@ -259,7 +259,7 @@ func TestTreeDecoderReaders(t *testing.T) {
 		{"broken along with the last bytes", iotest.DataErrReader(io.MultiReader(strings.NewReader(body), iotest.ErrReader(errBroken))), errBroken, true},
 		{"an error that wraps the end", io.MultiReader(strings.NewReader(body), iotest.ErrReader(wrapped)), wrapped, true},
 		{"nothing, for ever", &pieces{body: []byte(body), rand: rand.New(rand.NewPCG(1, 1))}, io.ErrNoProgress, true},
-		{"bad JSON, then broken", io.MultiReader(strings.NewReader(`{"action":get`), iotest.ErrReader(errBroken)), ErrInvalidJSON, false},
+		{"bad JSON, then broken", io.MultiReader(strings.NewReader(`{"action":get`), iotest.ErrReader(errBroken)), errBroken, true},
 		{"no JSON in a body that goes on", io.MultiReader(strings.NewReader("<html>"), repeat(" ")), ErrInvalidJSON, false},
 	}
 	for _, tt := range tests {
