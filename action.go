@@ -25,7 +25,7 @@ type HTTPAction interface {
 }
 
 // retryClass says what may be done when the outcome of an attempt is not known.
-type retryClass int
+type retryClass uint8
 
 const (
 	// classOnce is for writes that would do something else the second time.
@@ -41,9 +41,7 @@ const (
 // package's own actions are that by themselves, a foreignAction makes it of one
 // of another package.
 type outgoing interface {
-	// build makes the request for ep, with u for its URL, or false when there is
-	// none to make. The request has no context yet.
-	build(ep *endpoint, u *url.URL) (http.Request, bool)
+	builder
 
 	retryClass() retryClass
 
@@ -68,6 +66,12 @@ type outgoing interface {
 	// excuses reports whether an attempt that broke off is no failure, and
 	// whether the next one should be made elsewhere. r is nil where no reply came.
 	excuses(r *reply, sent bool, err error) (excused, elsewhere bool)
+}
+
+type builder interface {
+	// build makes the request for ep, with u for its URL, or false when there is
+	// none to make. The request has no context yet.
+	build(ep *endpoint, u *url.URL) (http.Request, bool)
 }
 
 // plain is what most calls are like.
@@ -125,32 +129,35 @@ func (f *foreignAction) accept(r *reply) error {
 	return nil
 }
 
+// bodyKind is what the body of a request is.
+type bodyKind uint8
+
+const (
+	bodyNone bodyKind = iota
+	bodyForm
+	bodyJSON
+)
+
 // action is every call of this package: what to send, and what to make of the
 // reply. It knows nothing of endpoints, time and retries.
 type action struct {
 	plain
 
-	method      string
-	path        string // escaped, begins with a slash, goes below the endpoint's own
-	query       string // encoded
-	contentType string
-	body        string
-	class       retryClass
-
-	// decode makes the call's result of a reply. An error means that the reply
-	// is not an answer, or is one that refuses the call; the cluster client
-	// looks at it together with the status.
-	decode func(*reply) error
+	method string
+	path   string // escaped, begins with a slash, goes below the endpoint's own
+	query  string // encoded
+	body   string
+	kind   bodyKind
+	class  retryClass
 }
 
 func (a *action) retryClass() retryClass { return a.class }
-func (a *action) accept(r *reply) error  { return a.decode(r) }
 
 // HTTPRequest implements HTTPAction.
 func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestFrom(a, ep) }
 
 // requestFrom is what HTTPRequest gives where build makes the requests.
-func requestFrom(o outgoing, ep url.URL) *http.Request {
+func requestFrom(o builder, ep url.URL) *http.Request {
 	req, ok := o.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
 	if !ok {
 		return nil
@@ -182,8 +189,12 @@ func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
 	if !ok {
 		return req, false
 	}
-	if a.contentType != "" {
-		req.Header["Content-Type"] = []string{a.contentType}
+	switch a.kind {
+	case bodyNone:
+	case bodyForm:
+		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+	case bodyJSON:
+		req.Header["Content-Type"] = []string{"application/json"}
 	}
 	if a.body != "" {
 		req.Body, req.ContentLength = a.newBody(), int64(len(a.body))
@@ -197,10 +208,7 @@ func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
 func (a *action) newBody() io.ReadCloser { return io.NopCloser(strings.NewReader(a.body)) }
 
 // setForm makes a form, encoded, the body.
-func (a *action) setForm(form string) {
-	a.contentType = "application/x-www-form-urlencoded"
-	a.body = form
-}
+func (a *action) setForm(form string) { a.body, a.kind = form, bodyForm }
 
 // setJSON makes document the body.
 func (a *action) setJSON(document any) error {
@@ -208,10 +216,21 @@ func (a *action) setJSON(document any) error {
 	if err != nil {
 		return err
 	}
-	a.contentType = "application/json"
-	a.body = string(body)
+	a.body, a.kind = string(body), bodyJSON
 	return nil
 }
+
+// documentAction is a call whose result is made of the whole of the reply.
+type documentAction struct {
+	action
+
+	// decode makes the call's result of a reply. An error means that the reply
+	// is not an answer, or is one that refuses the call; the cluster client
+	// looks at it together with the status.
+	decode func(*reply) error
+}
+
+func (d *documentAction) accept(r *reply) error { return d.decode(r) }
 
 // call sends act by c and returns what decode makes of the reply.
 func call[T any](ctx context.Context, c Client, act *action, decode func(*reply) (T, error)) (T, error) {
@@ -220,16 +239,16 @@ func call[T any](ctx context.Context, c Client, act *action, decode func(*reply)
 		err         error
 		decoded     bool
 	)
-	act.decode = func(r *reply) error {
+	document := &documentAction{action: *act, decode: func(r *reply) error {
 		value, err = decode(r)
 		decoded = true
 		return err
-	}
-	resp, body, doErr := c.Do(ctx, act) //nolint:bodyclose // Do has read and closed it
+	}}
+	resp, body, doErr := c.Do(ctx, document) //nolint:bodyclose // Do has read and closed it
 	if doErr != nil {
 		return none, doErr
 	}
-	if !decoded { // c is a Client of the caller's own that did not pass act on
+	if !decoded { // c is a Client of the caller's own that did not pass the action on
 		value, err = decode(replyOf(resp, body))
 	}
 	if err != nil {
