@@ -18,7 +18,7 @@ func (c *httpClusterClient) probes() bool { return c.exchange.stalls.interval > 
 // suspect notes that ep failed.
 func (c *httpClusterClient) suspect(ep *endpoint) {
 	ep.suspicion.raise(time.Now())
-	c.leaderKnown.Store(false)
+	c.doubtLeader()
 }
 
 // recheckSuspects asks those suspects for their pulse that are due, so that no
