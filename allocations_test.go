@@ -114,7 +114,7 @@ func TestAllocationsOfACall(t *testing.T) {
 			kapi := client.NewKeysAPI(newClientOf(t, tt.cfg))
 			allocs, bytes := costOf(t, func() error { return tt.call(context.Background(), kapi) })
 			t.Logf("%.0f allocations, %.0f bytes", allocs, bytes)
-			if raceDetector {
+			if client.RaceDetector {
 				return // only that it works
 			}
 			if allocs > tt.allocs || bytes > tt.bytes {

@@ -19,6 +19,10 @@ const (
 	// minNodeBytes is less than any child's JSON that a server writes.
 	minNodeBytes = 48
 
+	// maxPooledAlone is how many strings of nodes out of the slab are worth
+	// keeping room for.
+	maxPooledAlone = 1024
+
 	// maxTimes is how many times one allocation holds at most.
 	maxTimes = 64
 )
@@ -111,5 +115,8 @@ func (s *nodeStore) newTime() *time.Time {
 func (s *nodeStore) forget() {
 	clear(s.alone)
 	s.alone, s.used = s.alone[:0], 0
+	if cap(s.alone) > maxPooledAlone {
+		s.alone = nil
+	}
 	s.slab, s.inUse, s.last, s.times = nil, 0, 0, nil
 }

@@ -5,6 +5,9 @@ import (
 	"sync"
 )
 
+// maxPooledRuns is how many runs are worth keeping for the next reply.
+const maxPooledRuns = 4096
+
 // treeDecoder reads the replies of the keys API: a Response with its tree of
 // Nodes, and no other document. The result is what encoding/json makes of the
 // body, but that names match in their own case only, that a node named twice is
@@ -54,14 +57,22 @@ func decodeTreeBytes(body []byte) (*Response, error) {
 	return resp, err
 }
 
-// release forgets everything that the next user of d must not see or keep alive.
+// release hands d to the next who needs one.
 func (d *treeDecoder) release() {
-	d.close()
 	d.forget()
+	treeDecoders.Put(d)
+}
+
+// forget lets go of everything that the next user of d must not see or keep alive.
+func (d *treeDecoder) forget() {
+	d.scanner.forget()
+	d.nodeStore.forget()
 	clear(d.runs) // those that an error left
 	d.runs = d.runs[:0]
+	if cap(d.runs) > maxPooledRuns {
+		d.runs = nil
+	}
 	d.resp, d.node, d.prevNode = Response{}, Node{}, Node{}
-	treeDecoders.Put(d)
 }
 
 // document reads the whole body.

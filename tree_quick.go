@@ -8,7 +8,7 @@ import (
 )
 
 // quickRoom is what readQuickly wants to have at hand behind a string: more than
-// the rest of a file takes.
+// all names and numbers up to the next one take.
 const quickRoom = windowPad
 
 // readQuickly reads as much of o as is written exactly as servers write it: the
