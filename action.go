@@ -3,10 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // HTTPAction is one call in the form of an HTTP request, for [Client.Do].
@@ -41,7 +39,9 @@ const (
 // package's own actions are that by themselves, a foreignAction makes it of one
 // of another package.
 type outgoing interface {
-	builder
+	// demand says what to ask ep for. Nothing at all means that there is nothing
+	// to ask.
+	demand(ep *endpoint) demand
 
 	retryClass() retryClass
 
@@ -66,12 +66,6 @@ type outgoing interface {
 	// excuses reports whether an attempt that broke off is no failure, and
 	// whether the next one should be made elsewhere. r is nil where no reply came.
 	excuses(r *reply, sent bool, err error) (excused, elsewhere bool)
-}
-
-type builder interface {
-	// build makes the request for ep, with u for its URL, or false when there is
-	// none to make. The request has no context yet.
-	build(ep *endpoint, u *url.URL) (http.Request, bool)
 }
 
 // plain is what most calls are like.
@@ -112,13 +106,7 @@ func outgoingOf(act HTTPAction, base url.URL) outgoing {
 func (f *foreignAction) retryClass() retryClass { return f.class }
 func (f *foreignAction) isLongPoll() bool       { return f.waits }
 
-func (f *foreignAction) build(ep *endpoint, _ *url.URL) (http.Request, bool) {
-	req := f.HTTPRequest(ep.base)
-	if req == nil {
-		return http.Request{}, false
-	}
-	return *req, true
-}
+func (f *foreignAction) demand(ep *endpoint) demand { return demand{made: f.HTTPRequest(ep.base)} }
 
 // accept can't tell an answer from another: it takes what is no failure of the
 // server.
@@ -129,86 +117,24 @@ func (f *foreignAction) accept(r *reply) error {
 	return nil
 }
 
-// bodyKind is what the body of a request is.
-type bodyKind uint8
-
-const (
-	bodyNone bodyKind = iota
-	bodyForm
-	bodyJSON
-)
-
 // action is every call of this package: what to send, and what to make of the
 // reply. It knows nothing of endpoints, time and retries.
 type action struct {
 	plain
 
-	method string
-	path   string // escaped, begins with a slash, goes below the endpoint's own
-	query  string // encoded
-	body   string
-	kind   bodyKind
-	class  retryClass
+	asks  demand
+	class retryClass
 }
 
 func (a *action) retryClass() retryClass { return a.class }
 
 // HTTPRequest implements HTTPAction.
-func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestFrom(a, ep) }
+func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestOf(a.asks, ep) }
 
-// requestFrom is what HTTPRequest gives where build makes the requests.
-func requestFrom(o builder, ep url.URL) *http.Request {
-	req, ok := o.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
-	if !ok {
-		return nil
-	}
-	// The caller's context is attached by whoever sends the request.
-	return req.WithContext(context.Background())
-}
-
-// newRequest makes a request without a body for ep, with u for its URL.
-func newRequest(method string, ep *endpoint, u *url.URL, path, query string) (http.Request, bool) {
-	*u = ep.base
-	u.Path, u.RawPath, u.RawQuery = ep.path+path, "", query
-	if strings.IndexByte(u.Path, '%') >= 0 {
-		escaped := u.Path
-		path, err := url.PathUnescape(escaped)
-		if err != nil {
-			return http.Request{}, false // path was made by url.PathEscape, ep.path by url.URL: can't be
-		}
-		u.Path, u.RawPath = path, escaped
-	}
-	return http.Request{
-		Method: method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, true
-}
-
-func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
-	req, ok := newRequest(a.method, ep, u, a.path, a.query)
-	if !ok {
-		return req, false
-	}
-	switch a.kind {
-	case bodyNone:
-	case bodyForm:
-		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
-	case bodyJSON:
-		req.Header["Content-Type"] = []string{"application/json"}
-	}
-	if a.body != "" {
-		req.Body, req.ContentLength = a.newBody(), int64(len(a.body))
-		req.GetBody = func() (io.ReadCloser, error) { return a.newBody(), nil }
-	}
-	return req, true
-}
-
-// newBody gives the body from its beginning. It is of types that net/http knows to
-// be in memory: others cost a packet of their own.
-func (a *action) newBody() io.ReadCloser { return io.NopCloser(strings.NewReader(a.body)) }
+func (a *action) demand(*endpoint) demand { return a.asks }
 
 // setForm makes a form, encoded, the body.
-func (a *action) setForm(form string) { a.body, a.kind = form, bodyForm }
+func (a *action) setForm(form string) { a.asks.body, a.asks.kind = form, bodyForm }
 
 // setJSON makes document the body.
 func (a *action) setJSON(document any) error {
@@ -216,7 +142,7 @@ func (a *action) setJSON(document any) error {
 	if err != nil {
 		return err
 	}
-	a.body, a.kind = string(body), bodyJSON
+	a.asks.body, a.asks.kind = string(body), bodyJSON
 	return nil
 }
 
