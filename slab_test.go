@@ -60,45 +60,55 @@ func TestSlabKeepsLittleAlive(t *testing.T) {
 		return small(i)
 	}
 	nearlyLong := func(int) string { return strings.Repeat("v", maxShared-20) }
+	tree := func(n, dirs int, value func(int) string) func() []byte {
+		return func() []byte { return treeJSON(n, dirs, value) }
+	}
 	lone := func(n *Node) *Node { return n }
 	child := func(n *Node) *Node { return n.Nodes[len(n.Nodes)/2+1] }
 	grandchild := func(n *Node) *Node { return child(child(n)) }
 	tests := []struct {
 		why  string
-		body []byte
+		body func() []byte
 		keep func(*Node) *Node
 	}{
-		{"a leaf in one directory", treeJSON(200_000, 0, small), child},
-		{"a leaf in one of a thousand directories", treeJSON(200_000, 1000, small), grandchild},
-		{"a leaf in one of very many directories", treeJSON(200_000, 50_000, small), grandchild},
-		{"a directory of few leaves", treeJSON(200_000, 50_000, small), child},
-		{"a leaf among huge ones", treeJSON(1000, 0, hugeOrSmall), child},
-		{"a leaf among huge ones in directories", treeJSON(1000, 100, hugeOrSmall), grandchild},
-		{"a leaf with a value that is nearly long", treeJSON(40_000, 0, nearlyLong), child},
+		{"a leaf in one directory", tree(200_000, 0, small), child},
+		{"a leaf in one of a thousand directories", tree(200_000, 1000, small), grandchild},
+		{"a leaf in one of very many directories", tree(200_000, 50_000, small), grandchild},
+		{"a directory of few leaves", tree(200_000, 50_000, small), child},
+		{"a leaf among huge ones", tree(1000, 0, hugeOrSmall), child},
+		{"a leaf among huge ones in directories", tree(1000, 100, hugeOrSmall), grandchild},
+		{"a leaf with a value that is nearly long", tree(40_000, 0, nearlyLong), child},
 		{
 			"a node whose previous one is huge",
-			[]byte(`{"action":"set","node":` + leafJSON("/a", "x", 7) + `,"prevNode":` + leafJSON("/a", strings.Repeat("v", 20<<20), 6) + `}`),
+			func() []byte {
+				return []byte(`{"action":"set","node":` + leafJSON("/a", "x", 7) + `,"prevNode":` + leafJSON("/a", strings.Repeat("v", 20<<20), 6) + `}`)
+			},
 			lone,
 		},
 		{
 			"a leaf next to directories in directories",
-			[]byte(`{"action":"get","node":` + dirJSON("/bench", []string{
-				leafJSON("/bench/a", "x", 1), leafJSON("/bench/b", "x", 1),
-				dirJSON("/bench/c", []string{string(bytes.TrimSuffix(bytes.TrimPrefix(treeJSON(200_000, 100, small), []byte(`{"action":"get","node":`)), []byte("}\n")))}),
-				leafJSON("/bench/d", "x", 1), leafJSON("/bench/e", "x", 1),
-			}) + `}`),
+			func() []byte {
+				inner := treeJSON(200_000, 100, small)
+				inner = inner[len(`{"action":"get","node":`) : len(inner)-len("}\n")]
+				return []byte(`{"action":"get","node":` + dirJSON("/bench", []string{
+					leafJSON("/bench/a", "x", 1), leafJSON("/bench/b", "x", 1),
+					dirJSON("/bench/c", []string{string(inner)}),
+					leafJSON("/bench/d", "x", 1), leafJSON("/bench/e", "x", 1),
+				}) + `}`)
+			},
 			child,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
-			if len(tt.body) < 19<<20 {
-				t.Fatalf("a body of %d bytes is too small to show anything", len(tt.body))
+			body := tt.body()
+			if len(body) < 19<<20 {
+				t.Fatalf("a body of %d bytes is too small to show anything", len(body))
 			}
 			for how, decode := range map[string]func() (*Response, error){
-				"from bytes": func() (*Response, error) { return decodeTreeBytes(tt.body) },
+				"from bytes": func() (*Response, error) { return decodeTreeBytes(body) },
 				"read": func() (*Response, error) {
-					resp, _, err := decodeTreeFrom(bytes.NewReader(tt.body), noLimit)
+					resp, _, err := decodeTreeFrom(bytes.NewReader(body), noLimit)
 					return resp, err
 				},
 			} {
@@ -115,7 +125,7 @@ func TestSlabKeepsLittleAlive(t *testing.T) {
 				}
 				runtime.KeepAlive(kept)
 			}
-			runtime.KeepAlive(tt.body)
+			runtime.KeepAlive(body)
 		})
 	}
 }
@@ -194,7 +204,11 @@ func TestTreeDecoderAllocations(t *testing.T) {
 				if RaceDetector {
 					atMax += 10
 				}
-				got := testing.AllocsPerRun(5, f)
+				runs := 20
+				if len(tt.body) > 1<<20 {
+					runs = 1
+				}
+				got := testing.AllocsPerRun(runs, f)
 				if got > atMax {
 					t.Errorf("%s: %v allocations, want at most %v", how, got, atMax)
 				}
