@@ -88,17 +88,29 @@ func (d *treeDecoder) document() (*Response, error) {
 		return nil, d.failure()
 	}
 	d.settle()
-	if d.resp.Node == nil || d.resp.PrevNode != nil {
+	switch {
+	case d.resp.Node != nil && d.resp.PrevNode == nil:
+		// Most replies are one node, and this is their only allocation but for text.
+		one := &struct {
+			Response
+			node Node
+		}{d.resp, d.node}
+		one.Node = &one.node
+		return &one.Response, nil
+	case d.resp.Node != nil && isSmall(&d.node) && isSmall(&d.prevNode):
+		two := &struct {
+			Response
+			node, prevNode Node
+		}{d.resp, d.node, d.prevNode}
+		two.Node, two.PrevNode = &two.node, &two.prevNode
+		return &two.Response, nil
+	default:
 		return d.apart(), nil
 	}
-	// Most replies are one node, and this is their only allocation but for text.
-	one := &struct {
-		Response
-		node Node
-	}{d.resp, d.node}
-	one.Node = &one.node
-	return &one.Response, nil
 }
+
+// isSmall reports whether n may be kept alive for another's sake.
+func isSmall(n *Node) bool { return n.Nodes == nil && len(n.Key)+len(n.Value) <= maxShared }
 
 // apart gives the nodes and the response an allocation each, so that whoever
 // keeps one node does not keep the other.
