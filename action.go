@@ -39,9 +39,8 @@ const (
 // package's own actions are that by themselves, a foreignAction makes it of one
 // of another package.
 type outgoing interface {
-	// demand says what to ask ep for. Nothing at all means that there is nothing
-	// to ask.
-	demand(ep *endpoint) demand
+	// demand says what to ask for.
+	demand() demand
 
 	retryClass() retryClass
 
@@ -106,7 +105,8 @@ func outgoingOf(act HTTPAction, base url.URL) outgoing {
 func (f *foreignAction) retryClass() retryClass { return f.class }
 func (f *foreignAction) isLongPoll() bool       { return f.waits }
 
-func (f *foreignAction) demand(ep *endpoint) demand { return demand{made: f.HTTPRequest(ep.base)} }
+// demand says nothing: such an action makes its requests itself.
+func (f *foreignAction) demand() demand { return demand{} }
 
 // accept can't tell an answer from another: it takes what is no failure of the
 // server.
@@ -131,7 +131,7 @@ func (a *action) retryClass() retryClass { return a.class }
 // HTTPRequest implements HTTPAction.
 func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestOf(a.asks, ep) }
 
-func (a *action) demand(*endpoint) demand { return a.asks }
+func (a *action) demand() demand { return a.asks }
 
 // setForm makes a form, encoded, the body.
 func (a *action) setForm(form string) { a.asks.body, a.asks.kind = form, bodyForm }

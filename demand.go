@@ -15,8 +15,6 @@ type demand struct {
 	query  string // encoded
 	body   string
 	kind   bodyKind
-
-	made *http.Request // in place of all that: what an action of another package made
 }
 
 // bodyKind is what the body of a request is.
@@ -28,14 +26,8 @@ const (
 	bodyJSON
 )
 
-// isNothing reports whether there is no request to make.
-func (d *demand) isNothing() bool { return d.made == nil && d.method == "" }
-
 // request makes the request to ep, with u for its URL. It is a new one each time.
 func (d *demand) request(ctx context.Context, ep *endpoint, u *url.URL) *http.Request {
-	if d.made != nil {
-		return d.made.WithContext(ctx)
-	}
 	*u = ep.base
 	u.Path, u.RawPath, u.RawQuery = d.path, "", d.query
 	if ep.path != "" {

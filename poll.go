@@ -47,9 +47,9 @@ type poll struct {
 }
 
 // HTTPRequest implements HTTPAction.
-func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestOf(p.demand(nil), ep) }
+func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestOf(p.demand(), ep) }
 
-func (p *poll) demand(*endpoint) demand {
+func (p *poll) demand() demand {
 	p.began, p.opened, p.index, p.asked = time.Now(), time.Time{}, 0, p.next
 	p.taken = false
 	return demand{method: http.MethodGet, path: p.path, query: p.query()}

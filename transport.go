@@ -122,11 +122,10 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
 		t := &trip{parent: ctx, exchange: x, terms: terms}
-		asks := act.demand(ep)
-		if asks.isNothing() {
+		req := t.request(ep, act)
+		if req == nil {
 			return nil, false, ErrNoRequest
 		}
-		req := asks.request(t, ep, &t.url)
 		if err = rt.apply(req); err != nil {
 			return r, true, err
 		}
@@ -142,6 +141,19 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 			return r, true, err
 		}
 	}
+}
+
+// request makes the request of act for ep, or nil when there is none to make.
+func (t *trip) request(ep *endpoint, act outgoing) *http.Request {
+	if foreign, ok := act.(*foreignAction); ok {
+		req := foreign.HTTPRequest(ep.base)
+		if req == nil {
+			return nil
+		}
+		return req.WithContext(t)
+	}
+	asks := act.demand()
+	return asks.request(t, ep, &t.url)
 }
 
 // run makes the request and reads its reply. A reply whose body broke off comes
