@@ -122,7 +122,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
 		t := &trip{parent: ctx, exchange: x, terms: terms}
-		req := t.request(ep, act)
+		req := t.request(ep, act) //nolint:contextcheck // the trip is the context, below ctx
 		if req == nil {
 			return nil, false, ErrNoRequest
 		}
@@ -130,7 +130,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 			return r, true, err
 		}
 		t.endpoint = rt.target()
-		r, sent, err = t.run(req, act) //nolint:contextcheck // the trip is the context, below ctx
+		r, sent, err = t.run(req, act)
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
