@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -45,6 +46,9 @@ type outgoing interface {
 	// none to make. The request has no context yet.
 	build(ep *endpoint, u *url.URL) (http.Request, bool)
 
+	// describe gives the method, and the path below the endpoint's, escaped.
+	describe() (method, path string)
+
 	retryClass() retryClass
 
 	// isLongPoll reports whether the reply may take for ever.
@@ -86,8 +90,9 @@ type foreignAction struct {
 	HTTPAction
 	plain
 
-	class retryClass
-	waits bool
+	method, path string
+	class        retryClass
+	waits        bool
 }
 
 // outgoingOf gives act as the client sees it; base is any endpoint's.
@@ -100,13 +105,19 @@ func outgoingOf(act HTTPAction, base url.URL) outgoing {
 		if req.Method == http.MethodGet || req.Method == http.MethodHead {
 			f.class = classRead
 		}
-		f.waits = req.URL != nil && req.URL.Query().Get("wait") == "true"
+		f.method = cmp.Or(req.Method, http.MethodGet)
+		if req.URL != nil {
+			f.path = strings.TrimPrefix(req.URL.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/"))
+			f.waits = req.URL.Query().Get("wait") == "true"
+		}
 	}
 	return f
 }
 
 func (f *foreignAction) retryClass() retryClass { return f.class }
 func (f *foreignAction) isLongPoll() bool       { return f.waits }
+
+func (f *foreignAction) describe() (method, path string) { return f.method, f.path }
 
 func (f *foreignAction) build(ep *endpoint, _ *url.URL) (http.Request, bool) {
 	req := f.HTTPRequest(ep.base)
@@ -142,6 +153,8 @@ type action struct {
 	// looks at it together with the status.
 	decode func(*reply) error
 }
+
+func (a *action) describe() (method, path string) { return a.method, a.path }
 
 func (a *action) retryClass() retryClass { return a.class }
 func (a *action) accept(r *reply) error  { return a.decode(r) }
