@@ -75,7 +75,7 @@ func textForLog(err error) string {
 	case *ClusterError:
 		quiet := &ClusterError{Attempts: e.Attempts, OutcomeUnknown: e.OutcomeUnknown}
 		for _, each := range e.Errors {
-			quiet.Errors = append(quiet.Errors, quotesNothing{each})
+			quiet.Errors = append(quiet.Errors, quietError{each})
 		}
 		return quiet.Error()
 	case *ReplyError:
@@ -92,7 +92,7 @@ func textForLog(err error) string {
 	}
 }
 
-// quotesNothing is an error as logs show it.
-type quotesNothing struct{ error }
+// quietError is an error as logs show it.
+type quietError struct{ error }
 
-func (e quotesNothing) Error() string { return textForLog(e.error) }
+func (e quietError) Error() string { return textForLog(e.error) }

@@ -128,6 +128,9 @@ func (s *sending) leave(ctx context.Context, i int, why error) {
 func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, unread bool) {
 	a = attempt{class: s.class, strict: s.client.strictWrites}
 	r, a.sent, a.err = s.client.exchange.try(ctx, ep, s.act, s.terms(), s.view, &a.redirects)
+	if r != nil {
+		a.status = r.status
+	}
 	if a.err != nil && ctx.Err() == nil {
 		if a.ended, a.elsewhere = s.act.excuses(r, a.sent, a.err); a.ended {
 			return &reply{}, a, false
@@ -137,11 +140,8 @@ func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, u
 	if !unread {
 		a.err = s.act.accept(r)
 	}
-	if r != nil {
-		a.status = r.status
-		if a.err != nil {
-			a.err = withReply(a.err, r)
-		}
+	if r != nil && a.err != nil {
+		a.err = withReply(a.err, r)
 	}
 	return r, a, unread
 }

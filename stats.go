@@ -162,7 +162,7 @@ func embeddedClient(v reflect.Value) Client {
 				return c
 			}
 		case field.CanInterface():
-			if c, ok := field.Interface().(Client); ok {
+			if c, ok := reflect.TypeAssert[Client](field); ok {
 				return c
 			}
 		}

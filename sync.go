@@ -178,14 +178,14 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 		if err == nil {
 			pause = firstSyncPause
 			c.synced(ctx, began, nil, 0)
-			if err := c.sleepOrFailure(ctx, interval); err != nil {
+			if err = c.sleepOrFailure(ctx, interval); err != nil {
 				return err
 			}
 			continue
 		}
 		pause = min(pause, interval)
 		c.synced(ctx, began, err, pause)
-		if err := sleep(ctx, pause); err != nil {
+		if err = sleep(ctx, pause); err != nil {
 			return err
 		}
 		pause *= 2

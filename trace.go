@@ -124,7 +124,7 @@ func WithTrace(ctx context.Context, trace *Trace) context.Context {
 }
 
 func tracesOf(ctx context.Context) []*Trace {
-	traces, _ := ctx.Value(traceContextKey{}).([]*Trace) //nolint:errcheck // none is fine
+	traces, _ := ctx.Value(traceContextKey{}).([]*Trace)
 	return traces
 }
 
