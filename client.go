@@ -119,7 +119,8 @@ type Client interface {
 	// AutoSync calls Sync now and then every interval, and sooner when a call
 	// fails on all endpoints. It returns only when the context ends, with the
 	// context's error. A Sync that failed is tried again after a pause that
-	// grows from one second to the interval. An interval of zero or less means
+	// grows from one second to the interval; Trace.SyncDone and Config.Logger
+	// are told of it. An interval of zero or less means
 	// 10 seconds.
 	AutoSync(context.Context, time.Duration) error
 

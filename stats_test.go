@@ -216,8 +216,14 @@ func TestStatsOfWrappedClients(t *testing.T) {
 	}
 	counting := &countingClient{Client: c}
 	for _, wrapped := range []client.Client{
-		c, counting, headerClient{c}, &headerClient{counting}, measuringClient{counting}, &measuringClient{counting},
-		handedClient{next: c}, &handedClient{next: headerClient{c}}, struct{ client.Client }{handedClient{next: c}},
+		c, counting,
+		headerClient{c},
+		&headerClient{counting},
+		measuringClient{counting},
+		&measuringClient{counting},
+		handedClient{next: c},
+		&handedClient{next: headerClient{c}},
+		struct{ client.Client }{handedClient{next: c}},
 		struct{ handedClient }{handedClient{next: c}},
 	} {
 		if s, ok := client.StatsOf(wrapped); !ok || s.Attempts != 1 {
