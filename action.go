@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,7 +25,7 @@ type HTTPAction interface {
 }
 
 // retryClass says what may be done when the outcome of an attempt is not known.
-type retryClass int
+type retryClass uint8
 
 const (
 	// classOnce is for writes that would do something else the second time.
@@ -42,9 +41,8 @@ const (
 // package's own actions are that by themselves, a foreignAction makes it of one
 // of another package.
 type outgoing interface {
-	// build makes the request for ep, with u for its URL, or false when there is
-	// none to make. The request has no context yet.
-	build(ep *endpoint, u *url.URL) (http.Request, bool)
+	// demand says what to ask for.
+	demand() demand
 
 	// describe gives the method, and the path below the endpoint's, escaped.
 	describe() (method, path string)
@@ -119,13 +117,8 @@ func (f *foreignAction) isLongPoll() bool       { return f.waits }
 
 func (f *foreignAction) describe() (method, path string) { return f.method, f.path }
 
-func (f *foreignAction) build(ep *endpoint, _ *url.URL) (http.Request, bool) {
-	req := f.HTTPRequest(ep.base)
-	if req == nil {
-		return http.Request{}, false
-	}
-	return *req, true
-}
+// demand says nothing: such an action makes its requests itself.
+func (f *foreignAction) demand() demand { return demand{} }
 
 // accept can't tell an answer from another: it takes what is no failure of the
 // server.
@@ -141,79 +134,21 @@ func (f *foreignAction) accept(r *reply) error {
 type action struct {
 	plain
 
-	method      string
-	path        string // escaped, begins with a slash, goes below the endpoint's own
-	query       string // encoded
-	contentType string
-	body        string
-	class       retryClass
-
-	// decode makes the call's result of a reply. An error means that the reply
-	// is not an answer, or is one that refuses the call; the cluster client
-	// looks at it together with the status.
-	decode func(*reply) error
+	asks  demand
+	class retryClass
 }
 
-func (a *action) describe() (method, path string) { return a.method, a.path }
+func (a *action) describe() (method, path string) { return a.asks.method, a.asks.path }
 
 func (a *action) retryClass() retryClass { return a.class }
-func (a *action) accept(r *reply) error  { return a.decode(r) }
 
 // HTTPRequest implements HTTPAction.
-func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestFrom(a, ep) }
+func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestOf(a.asks, ep) }
 
-// requestFrom is what HTTPRequest gives where build makes the requests.
-func requestFrom(o outgoing, ep url.URL) *http.Request {
-	req, ok := o.build(&endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
-	if !ok {
-		return nil
-	}
-	// The caller's context is attached by whoever sends the request.
-	return req.WithContext(context.Background())
-}
-
-// newRequest makes a request without a body for ep, with u for its URL.
-func newRequest(method string, ep *endpoint, u *url.URL, path, query string) (http.Request, bool) {
-	*u = ep.base
-	u.Path, u.RawPath, u.RawQuery = ep.path+path, "", query
-	if strings.IndexByte(u.Path, '%') >= 0 {
-		escaped := u.Path
-		path, err := url.PathUnescape(escaped)
-		if err != nil {
-			return http.Request{}, false // path was made by url.PathEscape, ep.path by url.URL: can't be
-		}
-		u.Path, u.RawPath = path, escaped
-	}
-	return http.Request{
-		Method: method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, true
-}
-
-func (a *action) build(ep *endpoint, u *url.URL) (http.Request, bool) {
-	req, ok := newRequest(a.method, ep, u, a.path, a.query)
-	if !ok {
-		return req, false
-	}
-	if a.contentType != "" {
-		req.Header["Content-Type"] = []string{a.contentType}
-	}
-	if a.body != "" {
-		req.Body, req.ContentLength = a.newBody(), int64(len(a.body))
-		req.GetBody = func() (io.ReadCloser, error) { return a.newBody(), nil }
-	}
-	return req, true
-}
-
-// newBody gives the body from its beginning. It is of types that net/http knows to
-// be in memory: others cost a packet of their own.
-func (a *action) newBody() io.ReadCloser { return io.NopCloser(strings.NewReader(a.body)) }
+func (a *action) demand() demand { return a.asks }
 
 // setForm makes a form, encoded, the body.
-func (a *action) setForm(form string) {
-	a.contentType = "application/x-www-form-urlencoded"
-	a.body = form
-}
+func (a *action) setForm(form string) { a.asks.body, a.asks.kind = form, bodyForm }
 
 // setJSON makes document the body.
 func (a *action) setJSON(document any) error {
@@ -221,10 +156,21 @@ func (a *action) setJSON(document any) error {
 	if err != nil {
 		return err
 	}
-	a.contentType = "application/json"
-	a.body = string(body)
+	a.asks.body, a.asks.kind = string(body), bodyJSON
 	return nil
 }
+
+// documentAction is a call whose result is made of the whole of the reply.
+type documentAction struct {
+	action
+
+	// decode makes the call's result of a reply. An error means that the reply
+	// is not an answer, or is one that refuses the call; the cluster client
+	// looks at it together with the status.
+	decode func(*reply) error
+}
+
+func (d *documentAction) accept(r *reply) error { return d.decode(r) }
 
 // call sends act by c and returns what decode makes of the reply.
 func call[T any](ctx context.Context, c Client, act *action, decode func(*reply) (T, error)) (T, error) {
@@ -233,16 +179,16 @@ func call[T any](ctx context.Context, c Client, act *action, decode func(*reply)
 		err         error
 		decoded     bool
 	)
-	act.decode = func(r *reply) error {
+	document := &documentAction{action: *act, decode: func(r *reply) error {
 		value, err = decode(r)
 		decoded = true
 		return err
-	}
-	resp, body, doErr := c.Do(ctx, act) //nolint:bodyclose // Do has read and closed it
+	}}
+	resp, body, doErr := c.Do(ctx, document) //nolint:bodyclose // Do has read and closed it
 	if doErr != nil {
 		return none, doErr
 	}
-	if !decoded { // c is a Client of the caller's own that did not pass act on
+	if !decoded { // c is a Client of the caller's own that did not pass the action on
 		value, err = decode(replyOf(resp, body))
 	}
 	if err != nil {

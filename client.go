@@ -177,6 +177,7 @@ func New(cfg Config) (Client, error) {
 		c.exchange.transport = DefaultTransport
 	}
 	c.prober.transport, c.prober.sight = c.exchange.transport, c.sight
+	c.doubts.Store(1)
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
 		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell, suspectTheDead: c.suspectTheDead}
@@ -212,9 +213,10 @@ type httpClusterClient struct {
 
 	allFailed   signal // a call has failed on all endpoints
 	term        atomic.Uint64
-	leaderKnown atomic.Bool // false: look the leader up before the next request
-	leaderMu    sync.Mutex  // held by the call that does; guards the field below
-	nextLookup  time.Time   // not before
+	doubts      atomic.Uint64 // how often who leads has come into doubt
+	leaderFound atomic.Uint64 // doubts at the time that the leader was found
+	leaderMu    sync.Mutex    // held by the call that does; guards the field below
+	nextLookup  time.Time     // not before
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
 	configured []*endpoint // the endpoints of New or SetEndpoints

@@ -34,11 +34,22 @@ func finishResponse(r *reply, resp *Response, err error, wantNode bool) (*Respon
 	return resp, nil
 }
 
+// maxSafeDigits is how many digits an uint64 has room for, whatever they are.
+const maxSafeDigits = 19
+
 // indexOf reads X-Etcd-Index, which proxies may drop and nobody may garble.
 func indexOf(r *reply) (uint64, error) {
 	text := r.get(headerIndex)
 	if text == "" {
 		return 0, nil
+	}
+	// Most by far: in fewer digits than could be too many.
+	index, at := uint64(0), 0
+	for ; at < len(text) && at < maxSafeDigits && '0' <= text[at] && text[at] <= '9'; at++ {
+		index = 10*index + uint64(text[at]-'0')
+	}
+	if at == len(text) {
+		return index, nil
 	}
 	index, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {

@@ -203,7 +203,7 @@ func (k *httpKeysAPI) Get(ctx context.Context, key string, opts *GetOptions) (*R
 		q.setTrue("recursive", opts.Recursive)
 		q.setTrue("sorted", opts.Sort)
 	}
-	act := &keysAction{action: action{method: http.MethodGet, path: path, query: q.encoded, class: classRead}}
+	act := &keysAction{action: action{asks: demand{method: http.MethodGet, path: path, query: q.encoded}, class: classRead}}
 	return act.send(ctx, k.client)
 }
 
@@ -234,7 +234,7 @@ func (k *httpKeysAPI) Set(ctx context.Context, key, value string, opts *SetOptio
 	}
 
 	act := &keysAction{
-		action:         action{method: http.MethodPut, path: path, query: q.encoded, class: classIdempotent},
+		action:         action{asks: demand{method: http.MethodPut, path: path, query: q.encoded}, class: classIdempotent},
 		mayLackItsNode: opts.NoValueOnSuccess,
 	}
 	if opts.PrevValue != "" || opts.PrevIndex != 0 || opts.PrevExist == PrevNoExist {
@@ -268,7 +268,7 @@ func (k *httpKeysAPI) CreateInOrder(ctx context.Context, dir, value string, opts
 		form.setTTL(opts.TTL)
 	}
 	form.set("value", value)
-	act := &keysAction{action: action{method: http.MethodPost, path: path, class: classOnce}}
+	act := &keysAction{action: action{asks: demand{method: http.MethodPost, path: path}, class: classOnce}}
 	act.setForm(form.encoded)
 	return act.send(ctx, k.client)
 }
@@ -289,7 +289,7 @@ func (k *httpKeysAPI) Delete(ctx context.Context, key string, opts *DeleteOption
 		q.setText("prevValue", opts.PrevValue)
 		q.setTrue("recursive", opts.Recursive)
 	}
-	act := &keysAction{action: action{method: http.MethodDelete, path: path, query: q.encoded, class: classOnce}}
+	act := &keysAction{action: action{asks: demand{method: http.MethodDelete, path: path, query: q.encoded}, class: classOnce}}
 	return act.send(ctx, k.client)
 }
 

@@ -154,3 +154,22 @@ func TestWithoutALeaderAnyEndpointWillDo(t *testing.T) {
 		wantRequests(t, get(), "key a")
 	})
 }
+
+// A leader that has failed is asked after the others for a while, and they say
+// that it is the leader all the same. When it is back, calls go to it.
+func TestLeaderIsPinnedWhenItIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := &leaderCluster{leader: "http://a", down: "a"}
+		_, call := leaderClient(t, lc, "http://a", "http://b")
+		if got := call(); !slices.Contains(got, "key b") {
+			t.Errorf("while the leader is down: %q", got)
+		}
+		lc.down = ""
+		for range 3 {
+			<-time.After(2 * time.Second)
+			call() // lets it be probed, and then asked for
+			synctest.Wait()
+		}
+		wantRequests(t, call(), "key a")
+	})
+}

@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// Node is a file or a directory of the key space.
+// Node is a file or a directory of the key space. Nodes of one reply share
+// memory: one that is kept keeps up to 50 KiB of its reply alive, besides its own
+// text and, of a directory, what is below.
 type Node struct {
 	// Key is the node's path, beginning with a slash; empty for the root.
 	Key string `json:"key"`

@@ -10,7 +10,7 @@ import (
 // dropped, as the server would. An element "." or "..", a NUL or invalid UTF-8
 // is refused: sent, it would name another key or leave the prefix.
 func keyPath(prefix, key string) (string, error) {
-	if isPlainPath(prefix) && isPlainPath(key) {
+	if isPlainPath(key) && (prefix == defaultKeysPrefix || isPlainPath(prefix)) {
 		return prefix + key, nil
 	}
 	var b strings.Builder
@@ -36,23 +36,31 @@ func isPlainPath(path string) bool {
 	}
 	element := 1 // where it begins
 	for i := 1; i < len(path); i++ {
-		c := path[i]
-		switch {
-		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.':
-		case c == '/':
-			if isDots(path[element:i]) {
-				return false
-			}
-			element = i + 1
-		default:
+		if plainBytes[path[i]] {
+			continue
+		}
+		if path[i] != '/' || isDots(path[element:i]) {
 			return false
 		}
+		element = i + 1
 	}
 	return !isDots(path[element:])
 }
 
+// plainBytes are those that need no escape in an element.
+var plainBytes = [256]bool{ //nolint:gochecknoglobals // a constant table
+	'-': true, '.': true, '_': true,
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'A': true, 'B': true, 'C': true, 'D': true, 'E': true, 'F': true, 'G': true, 'H': true, 'I': true, 'J': true, 'K': true, 'L': true, 'M': true,
+	'N': true, 'O': true, 'P': true, 'Q': true, 'R': true, 'S': true, 'T': true, 'U': true, 'V': true, 'W': true, 'X': true, 'Y': true, 'Z': true,
+	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true, 'g': true, 'h': true, 'i': true, 'j': true, 'k': true, 'l': true, 'm': true,
+	'n': true, 'o': true, 'p': true, 'q': true, 'r': true, 's': true, 't': true, 'u': true, 'v': true, 'w': true, 'x': true, 'y': true, 'z': true,
+}
+
 // isDots is true for elements that are dropped, or that must not be.
-func isDots(element string) bool { return element == "" || element == "." || element == ".." }
+func isDots(element string) bool {
+	return len(element) <= 2 && (element == "" || element == "." || element == "..")
+}
 
 // appendPath appends "/" and the escaped element for each element of path.
 func appendPath(b *strings.Builder, field, path string) error {

@@ -47,12 +47,12 @@ type poll struct {
 }
 
 // HTTPRequest implements HTTPAction.
-func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestFrom(p, ep) }
+func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestOf(p.demand(), ep) }
 
-func (p *poll) build(ep *endpoint, u *url.URL) (http.Request, bool) {
+func (p *poll) demand() demand {
 	p.began, p.opened, p.index, p.asked = time.Now(), time.Time{}, 0, p.next
 	p.taken = false
-	return newRequest(http.MethodGet, ep, u, p.path, p.query())
+	return demand{method: http.MethodGet, path: p.path, query: p.query()}
 }
 
 // query is the query in the order of its names.

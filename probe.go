@@ -143,12 +143,8 @@ func (p *prober) takePulse(ctx context.Context, ep *endpoint, patience time.Dura
 
 // get makes one request. It ends with ctx.
 func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
-	act := &action{method: http.MethodGet, path: path}
-	without, ok := act.build(ep, &url.URL{})
-	if !ok {
-		return pulseNone
-	}
-	req := without.WithContext(ctx)
+	ask := demand{method: http.MethodGet, path: path}
+	req := ask.request(ctx, ep, &url.URL{})
 	req.Close = true
 	req.Header.Set("User-Agent", probeUserAgent)
 	transport := p.transport

@@ -1,7 +1,7 @@
 //go:build race
 
-package client_test
+package client
 
-// raceDetector: pools forget at random under the race detector, so that there are
-// more allocations.
-const raceDetector = true
+// RaceDetector is true where pools forget at random, so that there are more
+// allocations.
+const RaceDetector = true

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -21,13 +20,12 @@ const (
 
 	// windowPad is the white space put behind a body. It changes no document,
 	// and lets everything that looks ahead a little do so up to the very end.
-	windowPad = 64
+	windowPad = len(pad)
+
+	pad = "                                                                                                "
 
 	// maxEmptyReads is how often a reader may give nothing, as in package bufio.
 	maxEmptyReads = 100
-
-	// maxDepth is how deep arrays and objects may be nested, as in encoding/json.
-	maxDepth = 10_000
 )
 
 // scanner reads JSON tokens through a window over a body.
@@ -66,8 +64,8 @@ func (s *scanner) openBytes(body []byte) {
 	}
 }
 
-// close forgets the body, and drops what one large token made grow.
-func (s *scanner) close() {
+// forget lets go of the body, and of what one large token made grow.
+func (s *scanner) forget() {
 	if len(s.window) > maxPooledWindow {
 		s.window = make([]byte, windowSize)
 	}
@@ -130,9 +128,7 @@ func (s *scanner) grow(n int) {
 func (s *scanner) end() bool {
 	from := len(s.data)
 	s.data = s.window[:from+windowPad]
-	for i := range s.data[from:] {
-		s.data[from+i] = ' '
-	}
+	copy(s.data[from:], pad)
 	s.ended = true
 	return true
 }
@@ -166,7 +162,7 @@ func (s *scanner) want(n int) bool {
 func (s *scanner) peek() byte {
 	for {
 		for ; s.pos < len(s.data); s.pos++ {
-			if c := s.data[s.pos]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			if c := s.data[s.pos]; !isSpace(c) {
 				return c
 			}
 		}
@@ -175,6 +171,8 @@ func (s *scanner) peek() byte {
 		}
 	}
 }
+
+func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
 
 // take goes behind the next byte that is not white space if it is c.
 func (s *scanner) take(c byte) bool {
@@ -241,130 +239,23 @@ func (s *scanner) text() ([]byte, bool) {
 	return s.scratch, ok
 }
 
-// number goes behind the number that comes next, and gives its text.
-func (s *scanner) number() ([]byte, bool) {
-	s.peek()
-	length := 0
-	for {
-		for s.pos+length < len(s.data) && isNumberByte(s.data[s.pos+length]) {
-			length++
-		}
-		if s.pos+length < len(s.data) {
-			break
-		}
-		if !s.refill() {
-			return nil, false
-		}
-	}
-	raw := s.data[s.pos : s.pos+length]
-	s.pos += length
-	return raw, isNumber(raw)
-}
-
-// uint64 reads a number into n; a null leaves it as it is.
-func (s *scanner) uint64(n *uint64) bool {
-	if c := s.peek(); c == 'n' {
-		return s.null()
-	}
-	if v, end := digitsAt(s.data, s.pos); end > s.pos {
-		*n, s.pos = v, end
-		return true
-	}
-	raw, ok := s.number()
-	if !ok {
-		return false
-	}
-	v, err := strconv.ParseUint(string(raw), 10, 64)
-	*n = v
-	return err == nil
-}
-
-// int64 reads a number into n; a null leaves it as it is.
-func (s *scanner) int64(n *int64) bool {
-	if s.peek() == 'n' {
-		return s.null()
-	}
-	raw, ok := s.number()
-	if !ok {
-		return false
-	}
-	v, err := strconv.ParseInt(string(raw), 10, 64)
-	*n = v
-	return err == nil
-}
-
-// bool reads true or false into b; a null leaves it as it is.
-func (s *scanner) bool(b *bool) bool {
-	switch s.peek() {
-	case 't':
-		*b = true
-		return s.literal("true")
-	case 'f':
-		*b = false
-		return s.literal("false")
-	}
-	return s.null()
-}
-
-// enter goes into an array or an object, whose first byte is at pos.
-func (s *scanner) enter() bool {
-	s.pos++
-	s.depth++
-	return s.depth <= maxDepth
-}
-
-// skip goes behind a value that nobody wants, and checks it.
-func (s *scanner) skip() bool {
-	switch s.peek() {
-	case '"':
-		_, ok := s.text()
-		return ok
-	case '{', '[':
-		return s.skipNested()
-	case 't':
-		return s.literal("true")
-	case 'f':
-		return s.literal("false")
-	case 'n':
-		return s.literal("null")
-	}
-	_, ok := s.number()
-	return ok
-}
-
-// skipNested goes behind an array or an object. It calls itself by skip, and no
-// deeper than maxDepth.
-func (s *scanner) skipNested() bool {
-	isObject := s.data[s.pos] == '{'
-	closing := byte(']')
-	if isObject {
-		closing = '}'
-	}
-	if !s.enter() {
-		return false
-	}
-	for first := true; !s.take(closing); first = false {
-		if !first && !s.take(',') {
-			return false
-		}
-		if isObject && !(s.skipName() && s.take(':')) {
-			return false
-		}
-		if !s.skip() {
-			return false
-		}
-	}
-	s.depth--
-	return true
-}
-
-func (s *scanner) skipName() bool {
-	_, ok := s.text()
-	return ok
-}
-
 // ends reports whether nothing but white space follows, all of which it reads.
-func (s *scanner) ends() bool { return s.peek() == 0 && s.atEnd() }
+func (s *scanner) ends() bool {
+	for {
+		end := len(s.data)
+		if s.ended {
+			end -= windowPad // which would take longer to look at than many a body
+		}
+		for ; s.pos < end; s.pos++ {
+			if !isSpace(s.data[s.pos]) {
+				return false
+			}
+		}
+		if s.ended || !s.refill() {
+			return s.ended
+		}
+	}
+}
 
 // rest gives how much of the body is left, or a number below zero if that is not
 // known yet.
@@ -374,9 +265,6 @@ func (s *scanner) rest() int {
 	}
 	return len(s.data) - s.pos
 }
-
-// atEnd reports whether the whole body has been read.
-func (s *scanner) atEnd() bool { return s.ended && s.pos == len(s.data) }
 
 // failure says why reading had to stop.
 func (s *scanner) failure() error {

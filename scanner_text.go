@@ -17,20 +17,20 @@ const (
 	highBits = 0x80 * eachByte
 )
 
-// special marks the bytes of a string that do not stand for themselves alone:
-// quote, backslash, control characters, and all that is not ASCII. With its
-// second bit flipped a quote is the first byte behind the control characters.
+// special marks quotes, backslashes and control characters. With its second bit
+// flipped a quote is the first byte behind the control characters.
 func special(word uint64) uint64 {
-	quotes := (word ^ 0x02*eachByte) - 0x21*eachByte
-	backslashes := (word ^ '\\'*eachByte) - eachByte
-	return (quotes | backslashes | word) & highBits
+	quotes := word ^ 0x02*eachByte
+	backslashes := word ^ '\\'*eachByte
+	return ((quotes-0x21*eachByte)&^quotes | (backslashes-eachByte)&^backslashes) & highBits
 }
 
-// plainEnd gives the place of the first special byte of text from i on, or its
-// length.
+// plainEnd gives the place of the first byte of text from i on that does not
+// stand for itself alone, or its length: special ones, and all that is not ASCII.
 func plainEnd(text []byte, i int) int {
 	for ; i <= len(text)-8; i += 8 {
-		if marks := special(binary.LittleEndian.Uint64(text[i:])); marks != 0 {
+		word := binary.LittleEndian.Uint64(text[i : i+8])
+		if marks := special(word) | word&highBits; marks != 0 {
 			return i + bits.TrailingZeros64(marks)>>3
 		}
 	}
@@ -46,11 +46,9 @@ func plainEnd(text []byte, i int) int {
 func stringEnd(text []byte, i int) (end int, wide bool) {
 	var all uint64
 	for ; i <= len(text)-8; i += 8 {
-		word := binary.LittleEndian.Uint64(text[i:])
+		word := binary.LittleEndian.Uint64(text[i : i+8])
 		all |= word
-		quotes, backslashes := word^0x02*eachByte, word^'\\'*eachByte
-		marks := ((quotes-0x21*eachByte)&^quotes | (backslashes-eachByte)&^backslashes) & highBits
-		if marks != 0 {
+		if marks := special(word); marks != 0 {
 			return i + bits.TrailingZeros64(marks)>>3, all&highBits != 0
 		}
 	}
@@ -58,22 +56,6 @@ func stringEnd(text []byte, i int) (end int, wide bool) {
 		all |= uint64(text[i])
 	}
 	return i, all&highBits != 0
-}
-
-// copyPlain copies from to into up to the first special byte, and gives its
-// place, or -1 where eight bytes more would not fit into either before it comes.
-// It writes up to seven bytes more than that.
-func copyPlain(into, from []byte) int {
-	into = into[:min(len(into), len(from))]
-	from = from[:len(into)]
-	for i := 0; i <= len(into)-8; i += 8 {
-		word := binary.LittleEndian.Uint64(from[i:])
-		binary.LittleEndian.PutUint64(into[i:], word)
-		if marks := special(word); marks != 0 {
-			return i + bits.TrailingZeros64(marks)>>3
-		}
-	}
-	return -1
 }
 
 // maxDigits is how many digits fit into 64 bits whatever they are.
@@ -87,7 +69,7 @@ func digitsAt(text []byte, i int) (v uint64, end int) {
 	if len(text)-i <= maxDigits {
 		return 0, i
 	}
-	word := binary.LittleEndian.Uint64(text[i:])
+	word := binary.LittleEndian.Uint64(text[i : i+8])
 	digits := word - '0'*eachByte
 	others := (digits | (word + (0x80-'9'-1)*eachByte)) & highBits
 	n := bits.TrailingZeros64(others) >> 3 // 8 if all are digits
@@ -164,37 +146,38 @@ func appendUnquoted(to, raw []byte) ([]byte, bool) {
 			i += size
 			continue
 		}
-		if raw[i] != '\\' || i+1 == len(raw) {
+		r, size := escape(raw[i:])
+		if size == 0 {
 			return to, false
 		}
-		c := raw[i+1]
-		i += 2
-		switch c {
-		case '"', '\\', '/':
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r, size := unicodeEscape(raw[i-2:])
-			if size == 0 {
-				return to, false
-			}
-			to = utf8.AppendRune(to, r)
-			i += size - 2
-			continue
-		default:
-			return to, false
-		}
-		to = append(to, c)
+		to = utf8.AppendRune(to, r)
+		i += size
 	}
 	return to, true
+}
+
+// escape reads the escape with which raw begins. size is 0 if there is none.
+func escape(raw []byte) (r rune, size int) {
+	if len(raw) < 2 || raw[0] != '\\' {
+		return 0, 0
+	}
+	switch c := raw[1]; c {
+	case '"', '\\', '/':
+		return rune(c), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		return unicodeEscape(raw)
+	}
+	return 0, 0
 }
 
 // unicodeEscape reads the \u with which raw begins, and a second one where both

@@ -24,7 +24,7 @@ func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error
 	if ctx == nil {
 		return nil, errNilContext
 	}
-	if c.preferLeader && !c.leaderKnown.Load() {
+	if c.preferLeader && !c.knowsLeader() {
 		c.pinLeader(ctx)
 	}
 	s := sending{client: c, view: c.pool.view(), act: act, class: act.retryClass(), overdue: -1, audience: c.sight.audienceOf(ctx)}

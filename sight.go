@@ -82,9 +82,13 @@ func (s *sending) finish(ctx context.Context, ep *endpoint, began time.Time, a *
 
 func (s *sending) info(ep *endpoint) AttemptInfo {
 	method, path := s.act.describe()
+	number := 1
+	if s.failed != nil {
+		number += len(s.failed.Errors)
+	}
 	return AttemptInfo{
 		Endpoint: ep.name, Method: method, Path: path, Class: s.class.String(),
-		LongPoll: s.act.isLongPoll(), Number: s.failures() + 1,
+		LongPoll: s.act.isLongPoll(), Number: number,
 	}
 }
 

@@ -3,9 +3,11 @@ package client
 import "time"
 
 const (
-	// A slab of nodes begins small, for a small directory, and doubles.
-	minSlab = 16
-	maxSlab = 256
+	// A slab of nodes begins small, for a small directory, and doubles. Slabs are
+	// one short of a round number: with what the allocator adds, 16 would not fit
+	// where 15 do.
+	minSlab = 15
+	maxSlab = 255
 
 	// blockSize is how much text one allocation holds at most.
 	blockSize = 16 << 10
@@ -16,6 +18,10 @@ const (
 
 	// minNodeBytes is less than any child's JSON that a server writes.
 	minNodeBytes = 48
+
+	// maxPooledAlone is how many strings of nodes out of the slab are worth
+	// keeping room for.
+	maxPooledAlone = 1024
 
 	// maxTimes is how many times one allocation holds at most.
 	maxTimes = 64
@@ -64,7 +70,7 @@ func (s *nodeStore) hasRoom() bool {
 // bytes are left, in which a child takes about perChild; rest is negative where
 // that is not known.
 func (s *nodeStore) turn(rest, perChild int) {
-	size := 2 * s.last
+	size := 2*s.last + 1
 	if s.inUse < len(s.slab) { // the text was full first, and will be again
 		size = s.inUse + s.inUse/8 + 1
 	}
@@ -109,5 +115,8 @@ func (s *nodeStore) newTime() *time.Time {
 func (s *nodeStore) forget() {
 	clear(s.alone)
 	s.alone, s.used = s.alone[:0], 0
+	if cap(s.alone) > maxPooledAlone {
+		s.alone = nil
+	}
 	s.slab, s.inUse, s.last, s.times = nil, 0, 0, nil
 }

@@ -46,7 +46,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 	}
 	c.configured = endpoints
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
-	c.leaderKnown.Store(false)
+	c.doubtLeader()
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	for _, ep := range configured {
 		all = appendNew(all, ep)
 	}
-	c.leaderKnown.Store(false)
+	c.doubtLeader()
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
 		c.pool.replace(newEndpointList(all, len(advertised)))
@@ -230,6 +230,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// doubtLeader makes the leader be looked up before the next request.
+func (c *httpClusterClient) doubtLeader() { c.doubts.Add(1) }
+
+// knowsLeader reports whether nothing has come into doubt since the leader was
+// found.
+func (c *httpClusterClient) knowsLeader() bool { return c.leaderFound.Load() == c.doubts.Load() }
+
 // noteTerm makes the leader be looked up again when a reply tells of a new term:
 // there has been an election.
 func (c *httpClusterClient) noteTerm(r *reply) {
@@ -241,7 +248,7 @@ func (c *httpClusterClient) noteTerm(r *reply) {
 		return // most replies that are no successes don't tell
 	}
 	if known := c.term.Load(); term > known && c.term.CompareAndSwap(known, term) && known > 0 {
-		c.leaderKnown.Store(false)
+		c.doubtLeader()
 	}
 }
 
@@ -257,7 +264,7 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
-	asked := c.pool.view()
+	doubts := c.doubts.Load() // those that come while it is looked up remain
 	leader, err := NewMembersAPI(c).Leader(ctx)
 	if err != nil {
 		c.nextLookup = time.Now().Add(leaderLookupPause)
@@ -270,9 +277,13 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 		}
 	}
 	view := c.pool.view()
-	c.pool.pin(view, max(0, view.find(origins...)))
-	c.leaderKnown.Store(true)
-	if c.pool.view().endpointList != asked.endpointList {
-		c.leaderKnown.Store(false) // that was the leader of a list that is gone
+	i := max(0, view.find(origins...))
+	if c.isSuspect(view.at(i)) {
+		// Calls will go to others first, and pin one. When it is back it may
+		// still be the leader.
+		c.nextLookup = time.Now().Add(leaderLookupPause)
+	} else {
+		c.leaderFound.Store(doubts)
 	}
+	c.pool.pin(view, i)
 }

@@ -53,7 +53,7 @@ func TestAllocationsOfATracedCall(t *testing.T) {
 				return err
 			})
 			t.Logf("%.0f allocations, %.0f bytes", allocs, bytes)
-			if !raceDetector && (allocs > 7 || bytes > 1000) {
+			if !client.RaceDetector && (allocs > 7 || bytes > 1000) {
 				t.Errorf("%.0f allocations of %.0f bytes, want at most 7 and 1000", allocs, bytes)
 			}
 		})

@@ -122,15 +122,15 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
 		t := &trip{parent: ctx, exchange: x, terms: terms}
-		req, ok := act.build(ep, &t.url)
-		if !ok {
+		req := t.request(ep, act) //nolint:contextcheck // the trip is the context, below ctx
+		if req == nil {
 			return nil, false, ErrNoRequest
 		}
-		if err = rt.apply(&req); err != nil {
+		if err = rt.apply(req); err != nil {
 			return r, true, err
 		}
 		t.endpoint = rt.target()
-		r, sent, err = t.run(&req, act) //nolint:contextcheck // the trip is the context, below ctx
+		r, sent, err = t.run(req, act)
 		if err != nil || !isRedirect(r) {
 			return r, sent, err
 		}
@@ -144,12 +144,24 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 	}
 }
 
+// request makes the request of act for ep, or nil when there is none to make.
+func (t *trip) request(ep *endpoint, act outgoing) *http.Request {
+	if foreign, ok := act.(*foreignAction); ok {
+		req := foreign.HTTPRequest(ep.base)
+		if req == nil {
+			return nil
+		}
+		return req.WithContext(t)
+	}
+	asks := act.demand()
+	return asks.request(t, ep, &t.url)
+}
+
 // run makes the request and reads its reply. A reply whose body broke off comes
 // with both a reply and an error.
-func (t *trip) run(without *http.Request, act outgoing) (*reply, bool, error) {
+func (t *trip) run(req *http.Request, act outgoing) (*reply, bool, error) {
 	whole := false
 	defer func() { t.end(whole) }()
-	req := without.WithContext(t)
 	printCurlCommand(req)
 	resp, err := t.exchange.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it
 	if err == nil && resp == nil {

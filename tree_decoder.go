@@ -5,6 +5,9 @@ import (
 	"sync"
 )
 
+// maxPooledRuns is how many runs are worth keeping for the next reply.
+const maxPooledRuns = 4096
+
 // treeDecoder reads the replies of the keys API: a Response with its tree of
 // Nodes, and no other document. The result is what encoding/json makes of the
 // body, but that names match in their own case only, that a node named twice is
@@ -54,36 +57,60 @@ func decodeTreeBytes(body []byte) (*Response, error) {
 	return resp, err
 }
 
-// release forgets everything that the next user of d must not see or keep alive.
+// release hands d to the next who needs one.
 func (d *treeDecoder) release() {
-	d.close()
 	d.forget()
+	treeDecoders.Put(d)
+}
+
+// forget lets go of everything that the next user of d must not see or keep alive.
+func (d *treeDecoder) forget() {
+	d.scanner.forget()
+	d.nodeStore.forget()
 	clear(d.runs) // those that an error left
 	d.runs = d.runs[:0]
+	if cap(d.runs) > maxPooledRuns {
+		d.runs = nil
+	}
 	d.resp, d.node, d.prevNode = Response{}, Node{}, Node{}
-	treeDecoders.Put(d)
 }
 
 // document reads the whole body.
 func (d *treeDecoder) document() (*Response, error) {
-	if d.peek() == 0 && d.atEnd() {
-		return nil, ErrEmptyBody
+	d.want(minNodeRoom) // most bodies are there as a whole then
+	if d.peek() != '{' {
+		if d.ends() {
+			return nil, ErrEmptyBody
+		}
+		return nil, d.failure()
 	}
-	if d.peek() != '{' || !d.response() || !d.ends() {
+	if !d.response() || !d.ends() {
 		return nil, d.failure()
 	}
 	d.settle()
-	if d.resp.Node == nil || d.resp.PrevNode != nil {
+	switch {
+	case d.resp.Node != nil && d.resp.PrevNode == nil:
+		// Most replies are one node, and this is their only allocation but for text.
+		one := &struct {
+			Response
+			node Node
+		}{d.resp, d.node}
+		one.Node = &one.node
+		return &one.Response, nil
+	case d.resp.Node != nil && isSmall(&d.node) && isSmall(&d.prevNode):
+		two := &struct {
+			Response
+			node, prevNode Node
+		}{d.resp, d.node, d.prevNode}
+		two.Node, two.PrevNode = &two.node, &two.prevNode
+		return &two.Response, nil
+	default:
 		return d.apart(), nil
 	}
-	// Most replies are one node, and this is their only allocation but for text.
-	one := &struct {
-		Response
-		node Node
-	}{d.resp, d.node}
-	one.Node = &one.node
-	return &one.Response, nil
 }
+
+// isSmall reports whether n may be kept alive for another's sake.
+func isSmall(n *Node) bool { return n.Nodes == nil && len(n.Key)+len(n.Value) <= maxShared }
 
 // apart gives the nodes and the response an allocation each, so that whoever
 // keeps one node does not keep the other.
@@ -102,10 +129,11 @@ func (d *treeDecoder) apart() *Response {
 
 // response reads the document's object.
 func (d *treeDecoder) response() bool {
-	if !d.enter() {
+	first := !d.readActionQuickly()
+	if first && !d.enter() {
 		return false
 	}
-	for ok, first := true, true; ok; first = false {
+	for ok := true; ok; first = false {
 		switch d.next(first) {
 		case fieldBad:
 			return false
@@ -124,7 +152,7 @@ func (d *treeDecoder) response() bool {
 	return false
 }
 
-// action reads what was done. The words that servers say need no memory.
+// action reads what was done.
 func (d *treeDecoder) action() bool {
 	if d.peek() == 'n' {
 		return d.null()
@@ -133,6 +161,12 @@ func (d *treeDecoder) action() bool {
 	if !ok {
 		return false
 	}
+	d.setAction(said)
+	return true
+}
+
+// setAction keeps a word. Those that servers say need no memory.
+func (d *treeDecoder) setAction(said []byte) {
 	action := &d.resp.Action
 	switch string(said) {
 	case "get":
@@ -154,11 +188,11 @@ func (d *treeDecoder) action() bool {
 	default:
 		*action = string(said)
 	}
-	return true
 }
 
 // top reads the node or the previous one, and has *to point to it.
 func (d *treeDecoder) top(to **Node, n *Node) bool {
+	d.want(minNodeRoom)
 	if *to != nil { // the name comes twice
 		d.settle()
 		*to, *n = nil, Node{}
@@ -169,77 +203,4 @@ func (d *treeDecoder) top(to **Node, n *Node) bool {
 	*to = n
 	o := openNode{Node: n, isTop: true}
 	return d.read(&o) && (o.hasKey || o.Dir)
-}
-
-// field is a name that the decoder knows.
-type field int
-
-const (
-	fieldBad field = iota // no name where there should be one
-	fieldEnd              // the end of the object
-	fieldOther
-	fieldAction
-	fieldNode
-	fieldPrevNode
-	fieldKey
-	fieldValue
-	fieldDir
-	fieldNodes
-	fieldExpiration
-	fieldTTL
-	fieldModifiedIndex
-	fieldCreatedIndex
-)
-
-func fieldOf(name []byte) field {
-	switch string(name) {
-	case "key":
-		return fieldKey
-	case "value":
-		return fieldValue
-	case "dir":
-		return fieldDir
-	case "nodes":
-		return fieldNodes
-	case "expiration":
-		return fieldExpiration
-	case "ttl":
-		return fieldTTL
-	case "modifiedIndex":
-		return fieldModifiedIndex
-	case "createdIndex":
-		return fieldCreatedIndex
-	case "action":
-		return fieldAction
-	case "node":
-		return fieldNode
-	case "prevNode":
-		return fieldPrevNode
-	}
-	return fieldOther
-}
-
-// next goes to the value of the next field of an object, or behind its end.
-func (d *treeDecoder) next(first bool) field {
-	c := d.peek()
-	if c == '}' {
-		d.pos++
-		d.depth--
-		return fieldEnd
-	}
-	if !first {
-		if c != ',' {
-			return fieldBad
-		}
-		d.pos++
-	}
-	name, ok := d.text()
-	if !ok {
-		return fieldBad
-	}
-	f := fieldOf(name)
-	if !d.take(':') {
-		return fieldBad
-	}
-	return f
 }

@@ -26,6 +26,11 @@ func (d *treeDecoder) leaveSlab(o *openNode) {
 // read reads o, an object.
 func (d *treeDecoder) read(o *openNode) bool {
 	first := !d.readQuickly(o)
+	if !first && d.pos < len(d.data) && d.data[d.pos] == '}' { // as for most
+		d.pos++
+		d.depth--
+		return true
+	}
 	if first && (d.peek() != '{' || !d.enter()) {
 		return false
 	}

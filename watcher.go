@@ -107,7 +107,7 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 // goOnAfterLoss decides what the loss of history means: nothing, if the key is
 // as it was, or else the error, after which the watch goes on from its index.
 func (p *poll) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
-	act := &action{method: http.MethodGet, path: p.path, query: "quorum=true", class: classRead}
+	act := &action{asks: demand{method: http.MethodGet, path: p.path, query: "quorum=true"}, class: classRead}
 	now, err := call(ctx, c, act, decodeKeys)
 	if err == nil && p.isUnchanged(now) {
 		p.next = now.Index + 1

@@ -22,7 +22,7 @@ func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
 	defer leave()
 	var contestants []contestant
 	for _, g := range all {
-		contestants = append(contestants, contestant{name: g.name, work: follow(ctx, g.peer)})
+		contestants = append(contestants, contestant{name: g.name, work: follow(context.WithoutCancel(ctx), g.peer)})
 	}
 	taken, err := b.play(contestants)
 	if err != nil {

@@ -35,6 +35,9 @@ func TestKilledMemberIsReplacedByTheNextCall(t *testing.T) {
 					mustResponse(t, resp, err)
 
 					pinned := c.MemberAt(seen.pinned(t))
+					for _, m := range c.Members() { // a member that is behind may answer the next read
+						waitForKey(t, m, "/k")
+					}
 					pinned.Kill()
 					resp, err = call(ctx, kapi)
 					if got := mustResponse(t, resp, err).Node.Value; got != "v" {
@@ -130,12 +133,13 @@ func TestPrioritizeLeaderPinsTheLeader(t *testing.T) {
 
 			c.MemberAt(first).Kill()
 			harness.WaitFor(t, callTimeout, func() error {
+				ctx := within(t, callTimeout/3)
 				if _, err := kapi.Get(ctx, "/k", nil); err != nil {
-					return err
+					return fmt.Errorf("get: %w", err)
 				}
 				m, err := mapi.Leader(ctx)
 				if err != nil {
-					return err
+					return fmt.Errorf("leader: %w", err)
 				}
 				if got := seen.pinned(t); got == first || got != m.ClientURLs[0] {
 					return fmt.Errorf("the call went to %s; the leader is %s", got, m.ClientURLs[0])

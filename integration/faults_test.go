@@ -71,6 +71,16 @@ var serial atomic.Int64
 // uniqueKey returns a key that no other call returns.
 func uniqueKey(name string) string { return fmt.Sprintf("/%s-%d", name, serial.Add(1)) }
 
+// waitForKey waits until the member has the key.
+func waitForKey(t *testing.T, m *harness.Member, key string) {
+	t.Helper()
+	kapi := keysOf(t, []*harness.Member{m})
+	eventually(t, func(ctx context.Context) error {
+		_, err := kapi.Get(ctx, key, nil)
+		return err
+	})
+}
+
 // keyPath is a match for requests with a key.
 func keyPath(method, key string) harness.Match {
 	return harness.Match{Method: method, Path: "/v2/keys" + key}

@@ -32,7 +32,7 @@ type Proxy struct {
 func startProxy(ctx context.Context, port int, target string, cut func(from string) bool) (*Proxy, error) {
 	p := &Proxy{ctx: context.WithoutCancel(ctx), target: target, cut: cut, conns: map[*proxyConn]struct{}{}}
 	if err := p.listen(ctx, fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errPortTaken, err)
 	}
 	p.addr = p.listener.Addr().String()
 	return p, nil
