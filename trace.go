@@ -69,7 +69,7 @@ type AttemptResult struct {
 	//   - "next": the endpoint failed; the call goes on to the next one, if
 	//     there is one left.
 	//   - "stop": the endpoint failed and the call with it, for another one
-	//     could apply the write a second time.
+	//     could apply the write a second time; or there was no request to make.
 	//   - "quiet": a long poll ended without an event, which is no failure.
 	//   - "cancelled": the context ended first.
 	Verdict string
