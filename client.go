@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -87,6 +88,17 @@ type Config struct {
 	// otherwise sent to the next endpoint when the outcome at one is unknown,
 	// then stop with an error that is ErrOutcomeUnknown, as conditional ones do.
 	StrictWrites bool
+
+	// Trace is told of each attempt, and of what else becomes of the endpoints,
+	// the watches and Sync; nil means nobody is. New copies it. See [WithTrace]
+	// for the calls of one context.
+	Trace *Trace
+
+	// Logger is told at Debug which endpoints failed or are well again and which
+	// watches are made again, and at Warn of calls that failed on all endpoints
+	// or may have been applied and of a Sync that failed; nil means silence.
+	// Credentials, values and the bodies of replies are not logged; keys are.
+	Logger *slog.Logger
 }
 
 // Client sends actions to a cluster. It is safe for concurrent use. Make it with
@@ -107,7 +119,8 @@ type Client interface {
 	// AutoSync calls Sync now and then every interval, and sooner when a call
 	// fails on all endpoints. It returns only when the context ends, with the
 	// context's error. A Sync that failed is tried again after a pause that
-	// grows from one second to the interval. An interval of zero or less means
+	// grows from one second to the interval; Trace.SyncDone and Config.Logger
+	// are told of it. An interval of zero or less means
 	// 10 seconds.
 	AutoSync(context.Context, time.Duration) error
 
@@ -155,6 +168,7 @@ func New(cfg Config) (Client, error) {
 		},
 		strictWrites: cfg.StrictWrites,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
+		sight:        newSight(&cfg),
 	}
 	if cfg.Username != "" {
 		c.exchange.login = newLogin(cfg.Username, cfg.Password)
@@ -162,7 +176,7 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
-	c.prober.transport = c.exchange.transport
+	c.prober.transport, c.prober.sight = c.exchange.transport, c.sight
 	c.doubts.Store(1)
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
@@ -195,6 +209,7 @@ type httpClusterClient struct {
 	preferLeader bool
 	pool         endpointPool
 	prober       prober
+	sight        *sight
 
 	allFailed   signal // a call has failed on all endpoints
 	term        atomic.Uint64

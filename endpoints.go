@@ -21,6 +21,7 @@ type endpoint struct {
 	// Shared with the endpoint's successors in later lists.
 	suspicion  *suspicion
 	standstill *standstill
+	counts     *endpointCounts
 }
 
 // origin identifies the server behind the endpoint, whatever its spelling.
@@ -55,7 +56,7 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}}
+	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}, counts: &endpointCounts{}}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		e.login = newLogin(u.User.Username(), password)
@@ -277,7 +278,7 @@ func (p *endpointPool) replace(list *endpointList) {
 		for _, ep := range list.given {
 			// One that is in use already must not be written to.
 			if known := old.same(ep); known != nil && known != ep {
-				ep.suspicion, ep.standstill = known.suspicion, known.standstill
+				ep.suspicion, ep.standstill, ep.counts = known.suspicion, known.standstill, known.counts
 			}
 		}
 	}

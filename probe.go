@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -33,6 +34,7 @@ const (
 // gets one probe.
 type prober struct {
 	transport http.RoundTripper
+	sight     *sight
 
 	mu      sync.Mutex        // guards the field below
 	running map[string]*probe // by the endpoint's name
@@ -94,7 +96,12 @@ func (p *prober) leave(ep *endpoint, running *probe) {
 }
 
 func (p *prober) run(ctx context.Context, ep *endpoint, patience time.Duration, running *probe) {
+	began := time.Now()
 	running.found = p.takePulse(ctx, ep, patience)
+	if running.found == pulseNone && errors.Is(ctx.Err(), context.Canceled) {
+		running.found = pulseUnasked
+	}
+	p.sight.probed(ep, began, running.found)
 	close(running.done)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -52,6 +52,17 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 
 // Sync implements Client.
 func (c *httpClusterClient) Sync(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
+	began := time.Now()
+	err := c.sync(ctx)
+	c.synced(ctx, began, err, 0)
+	return err
+}
+
+// sync does what Sync does, and says nothing of it.
+func (c *httpClusterClient) sync(ctx context.Context) error {
 	for {
 		configured := c.configuredEndpoints()
 		members, err := NewMembersAPI(c).List(ctx)
@@ -162,17 +173,22 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 	}
 	pause := firstSyncPause
 	for {
-		if c.syncOnce(ctx) == nil {
+		began := time.Now()
+		err := c.syncOnce(ctx)
+		if err == nil {
 			pause = firstSyncPause
-			if err := c.sleepOrFailure(ctx, interval); err != nil {
+			c.synced(ctx, began, nil, 0)
+			if err = c.sleepOrFailure(ctx, interval); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := sleep(ctx, min(pause, interval)); err != nil {
+		pause = min(pause, interval)
+		c.synced(ctx, began, err, pause)
+		if err = sleep(ctx, pause); err != nil {
 			return err
 		}
-		pause = min(2*pause, interval)
+		pause *= 2
 	}
 }
 
@@ -180,7 +196,7 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 func (c *httpClusterClient) syncOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
-	return c.Sync(ctx)
+	return c.sync(ctx)
 }
 
 // sleepOrFailure waits for d, or for less when a call fails on all endpoints: it

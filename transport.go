@@ -117,8 +117,8 @@ type exchange struct {
 // try sends act to ep, following redirects. sent is false only when it is known
 // that no part of the request left. A redirect that is not followed comes with
 // both a reply, whose status tells, and an error. view tells which endpoint has
-// an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms stallTerms, view *endpointView) (r *reply, sent bool, err error) {
+// an origin. followed counts the redirects.
+func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms stallTerms, view *endpointView, followed *int) (r *reply, sent bool, err error) {
 	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
 		t := &trip{parent: ctx, exchange: x, terms: terms}
@@ -140,6 +140,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 		if err = rt.follow(r); err != nil {
 			return r, true, err
 		}
+		*followed++
 	}
 }
 
