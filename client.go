@@ -87,6 +87,14 @@ type Config struct {
 	// otherwise sent to the next endpoint when the outcome at one is unknown,
 	// then stop with an error that is ErrOutcomeUnknown, as conditional ones do.
 	StrictWrites bool
+
+	// Quorum makes every Get of the client's KeysAPIs one with
+	// GetOptions.Quorum: never stale, slower, and an error while there is no
+	// quorum. It is the default that a GetOptions of a caller's can't take back;
+	// local reads need a client of their own. It also holds below a type that
+	// embeds the client and passes actions on; for one that wraps them in its own,
+	// use QuorumReads. Watches are as they are.
+	Quorum bool
 }
 
 // Client sends actions to a cluster. It is safe for concurrent use. Make it with
@@ -154,6 +162,7 @@ func New(cfg Config) (Client, error) {
 			maxBytes:      cfg.MaxResponseBytes,
 		},
 		strictWrites: cfg.StrictWrites,
+		quorum:       cfg.Quorum,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
 	}
 	if cfg.Username != "" {
@@ -191,6 +200,7 @@ func New(cfg Config) (Client, error) {
 type httpClusterClient struct {
 	exchange     exchange
 	strictWrites bool
+	quorum       bool
 	preferLeader bool
 	pool         endpointPool
 	prober       prober
@@ -212,6 +222,9 @@ func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Respo
 	}
 	if act == nil {
 		return nil, nil, ErrNoRequest
+	}
+	if keys, ok := act.(*keysAction); ok && c.quorum {
+		keys.readByQuorum()
 	}
 	r, err := c.do(ctx, outgoingOf(act, c.pool.view().at(0).base))
 	if err != nil {

@@ -1,0 +1,222 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What the function that is given to [Modify] may return in place of a value.
+var (
+	// ErrUnchanged makes Modify leave the node as it is.
+	ErrUnchanged = errors.New("client: leave the node as it is")
+
+	// ErrDelete makes Modify delete the node.
+	ErrDelete = errors.New("client: delete the node")
+)
+
+// ModifyOptions modify Modify. The zero value changes nothing.
+type ModifyOptions struct {
+	// TTL is when the node expires, from now on, rounded up to whole seconds.
+	// Zero means never, and drops the TTL that the node has, unless KeepTTL is
+	// set.
+	TTL time.Duration
+
+	// KeepTTL gives the node the time that was left to it when it was read, in
+	// whole seconds, at least one. TTL is then for a node that is created, or
+	// that has no TTL.
+	KeepTTL bool
+
+	// Unique is a promise: no value that the function returns is ever written to
+	// this key by another call or another program, nor by this one again. A
+	// random or numbered part does it; a counter's next value does not. With it
+	// Modify knows its own value when it reads it, and can tell that a write was
+	// applied whose answer was lost.
+	Unique bool
+}
+
+// Modify reads the file at key, has change make a new value of it, and stores
+// that if nobody has written the file meanwhile. Somebody has: it reads again,
+// after a pause that grows from 10 ms to a second at most and is random by half,
+// and calls change again, until it succeeds or ctx ends. A nil opts means no TTL.
+// It works on any KeysAPI.
+//
+// The function gets the node as a quorum read shows it, or nil if there is none,
+// and may be called many times: it must do nothing but return. What it returns is
+//   - a value and nil: it is stored, by PrevIndex, or PrevNoExist where there was
+//     no node,
+//   - [ErrUnchanged]: nothing is written; the Response is that of the read, whose
+//     Node is nil if there is none,
+//   - [ErrDelete]: the node is deleted, by PrevIndex; without a node it is
+//     ErrUnchanged,
+//   - another error: nothing is written, and Modify returns it.
+//
+// # What it knows
+//
+// Without an error, the write was applied exactly once. With an error for which
+// errors.Is(err, [ErrOutcomeUnknown]) holds, a [*ClusterError], it was applied
+// once, or not, or will be: a request that was delayed on its way may still be
+// carried out. With any other error, ctx.Err() included, nothing was written; but
+// an error that a KeysAPI of another package returns from a write means what that
+// package says.
+//
+// A write whose answer was lost is treated so:
+//   - A swap or delete is sent again as it was, with the same PrevIndex, until an
+//     answer comes. That is safe: an index that is over does not come back, so
+//     only one of the copies can be applied, early or late. If one succeeds, that
+//     was the one, and Modify has succeeded. If one is told that the index has
+//     moved, none will be applied any more; but whether one was, or another
+//     program's write came first, the store does not tell: an equal value may be
+//     the other's, a different one may have been written over ours. The outcome
+//     is unknown, unless Unique is set and the value is there.
+//   - A creation is not sent again: the key can be deleted, and the copy that is
+//     still on its way would create it anew. The outcome is unknown, unless
+//     Unique is set and the value is there.
+//   - A context that ends while a write is under way leaves its outcome unknown.
+//     The error is then not ctx.Err().
+//
+// So a counter that several programs count is never too high by what Modify does
+// of itself: it has at least as many counts as calls succeeded, and at most as
+// many more as calls ended in ErrOutcomeUnknown.
+//
+// All this holds as long as the store is the same one. Indexes come back when a
+// cluster is restored from a backup.
+//
+// The other errors are an [*InvalidInputError], an [Error] with code
+// [ErrorCodeNotFile] for a directory, and those of [KeysAPI].
+func Modify(ctx context.Context, kapi KeysAPI, key string, change func(old *Node) (value string, err error), opts *ModifyOptions) (*Response, error) {
+	var o ModifyOptions
+	if opts != nil {
+		o = *opts
+	}
+	switch {
+	case ctx == nil:
+		return nil, errNilContext
+	case change == nil:
+		return nil, &InvalidInputError{Field: "function", Reason: "it is nil"}
+	}
+	var pause backoff
+	for {
+		now, err := readFile(ctx, kapi, key)
+		var missing Error
+		if isRefusal(err, ErrorCodeKeyNotFound) && errors.As(err, &missing) {
+			now, err = &Response{Action: "get", Index: missing.Index}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := newSwap(kapi, key, now.Node, &o)
+		s.value, err = change(now.Node)
+		s.remove = errors.Is(err, ErrDelete)
+		switch {
+		case errors.Is(err, ErrUnchanged), s.remove && s.creates():
+			return now, nil
+		case err != nil && !s.remove:
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		resp, err := s.settle(ctx)
+		if !s.isLost(err) {
+			return resp, err
+		}
+		if err := pause.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// swap is one conditional write of Modify.
+type swap struct {
+	kapi   KeysAPI
+	key    string
+	old    *Node  // nil: there was none
+	index  uint64 // its ModifiedIndex
+	value  string
+	remove bool
+	ttl    time.Duration
+	unique bool
+}
+
+func newSwap(kapi KeysAPI, key string, old *Node, o *ModifyOptions) *swap {
+	s := &swap{kapi: kapi, key: key, ttl: o.TTL, unique: o.Unique}
+	if old != nil {
+		own := *old // the function may do with its node what it likes
+		s.old, s.index = &own, old.ModifiedIndex
+		if o.KeepTTL && (old.Expiration != nil || old.TTL > 0) {
+			s.ttl = max(old.TTLDuration(), time.Second)
+		}
+	}
+	return s
+}
+
+func (s *swap) creates() bool { return s.old == nil }
+
+// send sends the write once.
+func (s *swap) send(ctx context.Context) (*Response, error) {
+	switch {
+	case s.remove:
+		return s.kapi.Delete(ctx, s.key, &DeleteOptions{PrevIndex: s.index})
+	case s.creates():
+		return s.kapi.Set(ctx, s.key, s.value, &SetOptions{PrevExist: PrevNoExist, TTL: s.ttl})
+	default:
+		return s.kapi.Set(ctx, s.key, s.value, &SetOptions{PrevIndex: s.index, TTL: s.ttl})
+	}
+}
+
+// isLost reports whether another's write came first.
+func (s *swap) isLost(err error) bool {
+	if s.creates() {
+		return isRefusal(err, ErrorCodeNodeExist)
+	}
+	return isRefusal(err, ErrorCodeTestFailed, ErrorCodeKeyNotFound)
+}
+
+// settle sends the write until its outcome is known, or never will be. An error
+// for which isLost holds means that it was not applied.
+func (s *swap) settle(ctx context.Context) (*Response, error) {
+	resp, err := s.send(ctx)
+	if !isUnknown(err) {
+		return resp, err
+	}
+	unknown := asUnknown(err)
+	if s.creates() {
+		return s.recognize(ctx, unknown)
+	}
+	var pause backoff
+	for pause.wait(ctx) == nil {
+		resp, err = s.send(ctx)
+		switch {
+		case err == nil:
+			return resp, nil
+		case s.isLost(err):
+			return s.recognize(ctx, unknown)
+		case !isUnknown(err) && !errors.Is(err, ErrClusterUnavailable):
+			return nil, unknown
+		}
+	}
+	return nil, unknown
+}
+
+// recognize looks whether the node has a value that nobody else can have written.
+// If not, that says nothing: it may have been overwritten since, or come yet.
+func (s *swap) recognize(ctx context.Context, unknown error) (*Response, error) {
+	if !s.unique || s.remove {
+		return nil, unknown
+	}
+	var pause backoff
+	for pause.wait(ctx) == nil {
+		now, err := readNode(ctx, s.kapi, s.key)
+		switch {
+		case err == nil && !now.Node.Dir && now.Node.Value == s.value && now.Node.ModifiedIndex > s.index:
+			now.Action, now.PrevNode = string(EventCompareAndSwap), s.old
+			if s.creates() {
+				now.Action = string(EventCreate)
+			}
+			return now, nil
+		case err == nil, !errors.Is(err, ErrClusterUnavailable):
+			return nil, unknown
+		}
+	}
+	return nil, unknown
+}
