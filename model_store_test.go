@@ -127,19 +127,15 @@ func (s *modelStore) write(ctx context.Context, line string, carryOut func() (*c
 	case answerHangs, arrivesLast:
 		if fault == answerHangs {
 			_, _ = apply()
+		} else {
+			defer later(longestDelay)
 		}
 		select {
 		case <-ctx.Done():
+			return nil, ctx.Err()
 		case <-time.After(longestDelay):
-			if fault == arrivesLast {
-				later(longestDelay)
-			}
 			return nil, errLost
 		}
-		if fault == arrivesLast {
-			later(longestDelay)
-		}
-		return nil, ctx.Err()
 	case isNotSent:
 		return nil, errNotSent
 	default:
