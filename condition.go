@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -153,17 +154,18 @@ func (c Condition) apply(ctx context.Context, kapi KeysAPI, key string, write fu
 
 // compareWith does the server's comparison, in the server's words.
 func (c Condition) compareWith(now *Response) error {
-	n, cause := now.Node, ""
+	n := now.Node
+	var causes []string
 	if n.Value != c.value {
-		cause = fmt.Sprintf("[%s != %s]", c.value, n.Value)
+		causes = append(causes, fmt.Sprintf("[%s != %s]", c.value, n.Value))
 	}
 	if c.byIndex && n.ModifiedIndex != c.index {
-		cause += fmt.Sprintf("[%d != %d]", c.index, n.ModifiedIndex)
+		causes = append(causes, fmt.Sprintf("[%d != %d]", c.index, n.ModifiedIndex))
 	}
-	if cause == "" {
+	if len(causes) == 0 {
 		return nil
 	}
-	return Error{Code: ErrorCodeTestFailed, Message: "Compare failed", Cause: cause, Index: now.Index}
+	return Error{Code: ErrorCodeTestFailed, Message: "Compare failed", Cause: strings.Join(causes, " "), Index: now.Index}
 }
 
 // readNode reads with a quorum.

@@ -16,7 +16,9 @@ type modelStore struct {
 	index   uint64
 	nodes   map[string]*client.Node
 	applied map[string]int // writes carried out, by the caller's name
-	lines   []string       // what was asked for
+	history []*client.Response
+	changed chan struct{} // closed with each event
+	lines   []string      // what was asked for
 
 	fault  func() storeFault // of each write; nil: none
 	before func(line string) // runs before each request, unlocked
@@ -40,7 +42,7 @@ const (
 const longestDelay = 3 * time.Second
 
 func newModelStore() *modelStore {
-	return &modelStore{index: 3, nodes: map[string]*client.Node{}, applied: map[string]int{}}
+	return &modelStore{index: 3, nodes: map[string]*client.Node{}, applied: map[string]int{}, changed: make(chan struct{})}
 }
 
 type callerKey struct{}
@@ -173,11 +175,13 @@ func (s *modelStore) Set(ctx context.Context, key, value string, opts *client.Se
 		}
 		s.nodes[key] = n
 		action := "set"
-		if compares {
+		switch {
+		case compares:
 			action = "compareAndSwap"
+		case o.PrevExist == client.PrevNoExist:
+			action = "create"
 		}
-		own := *n
-		return &client.Response{Action: action, Node: &own, PrevNode: old, Index: s.index}, nil
+		return s.publish(action, n, old), nil
 	})
 }
 
@@ -197,7 +201,11 @@ func (s *modelStore) Delete(ctx context.Context, key string, opts *client.Delete
 		s.index++
 		delete(s.nodes, key)
 		n := &client.Node{Key: key, CreatedIndex: old.CreatedIndex, ModifiedIndex: s.index}
-		return &client.Response{Action: "delete", Node: n, PrevNode: old, Index: s.index}, nil
+		action := "delete"
+		if o.PrevIndex != 0 || o.PrevValue != "" {
+			action = "compareAndDelete"
+		}
+		return s.publish(action, n, old), nil
 	})
 }
 
@@ -213,7 +221,48 @@ func (s *modelStore) CreateInOrder(context.Context, string, string, *client.Crea
 	return nil, errNotSent
 }
 
-func (s *modelStore) Watcher(string, *client.WatcherOptions) client.Watcher { return nil }
+// publish makes an event known. s.mu is held.
+func (s *modelStore) publish(action string, node, prev *client.Node) *client.Response {
+	own := *node
+	r := &client.Response{Action: action, Node: &own, PrevNode: prev, Index: s.index}
+	s.history = append(s.history, r)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return r
+}
+
+type modelWatcher struct {
+	s     *modelStore
+	key   string
+	after uint64
+}
+
+func (s *modelStore) Watcher(key string, opts *client.WatcherOptions) client.Watcher {
+	return &modelWatcher{s, key, opts.AfterIndex}
+}
+
+// Next implements client.Watcher.
+func (w *modelWatcher) Next(ctx context.Context) (*client.Response, error) {
+	w.s.note("watch")
+	for {
+		w.s.mu.Lock()
+		changed := w.s.changed
+		for _, r := range w.s.history {
+			if r.Node.Key == w.key && r.Node.ModifiedIndex > w.after {
+				w.s.mu.Unlock()
+				w.after = r.Node.ModifiedIndex
+				event := *r
+				return &event, nil
+			}
+		}
+		w.s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		}
+	}
+}
 
 // faultsInOrder gives the faults one after the other, and then none.
 func faultsInOrder(faults ...storeFault) func() storeFault {
@@ -237,6 +286,7 @@ func (s *modelStore) put(key, value string, ttl time.Duration) *client.Node {
 		at := time.Now().Add(ttl)
 		n.Expiration, n.TTL = &at, int64(ttl/time.Second)
 	}
+	s.publish("set", n, s.nodes[key])
 	s.nodes[key] = n
 	return n
 }
@@ -245,8 +295,25 @@ func (s *modelStore) put(key, value string, ttl time.Duration) *client.Node {
 func (s *modelStore) remove(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	old := s.nodes[key]
+	if old == nil {
+		return
+	}
 	s.index++
+	s.publish("delete", &client.Node{Key: key, ModifiedIndex: s.index}, old)
 	delete(s.nodes, key)
+}
+
+// refresh is a refresh by somebody else: it moves the index, and is no event.
+func (s *modelStore) refresh(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.nodes[key]; old != nil {
+		own := *old
+		s.index++
+		own.ModifiedIndex = s.index
+		s.nodes[key] = &own
+	}
 }
 
 // node gives what is there.

@@ -30,7 +30,7 @@ type ModifyOptions struct {
 	// Unique is a promise: no value that the function returns is ever written to
 	// this key by another call or another program, nor by this one again. A
 	// random or numbered part does it; a counter's next value does not. With it
-	// Modify knows its own value when it reads it, and can tell that a write was
+	// Modify knows its own value when it sees it, and can tell that a write was
 	// applied whose answer was lost.
 	Unique bool
 }
@@ -65,13 +65,14 @@ type ModifyOptions struct {
 //     answer comes. That is safe: an index that is over does not come back, so
 //     only one of the copies can be applied, early or late. If one succeeds, that
 //     was the one, and Modify has succeeded. If one is told that the index has
-//     moved, none will be applied any more; but whether one was, or another
-//     program's write came first, the store does not tell: an equal value may be
-//     the other's, a different one may have been written over ours. The outcome
-//     is unknown, unless Unique is set and the value is there.
+//     moved, none will be applied any more. What moved it, the history of the
+//     store tells, which is the last 1,000 events: another value, or no swap, was
+//     not this write, and Modify begins anew. The same value may be this write's
+//     or another program's: the outcome is unknown, unless Unique is set. It also
+//     is where the history is gone, or does not come within 2 seconds.
 //   - A creation is not sent again: the key can be deleted, and the copy that is
 //     still on its way would create it anew. The outcome is unknown, unless
-//     Unique is set and the value is there.
+//     Unique is set and the value is there, or in the history.
 //   - A context that ends while a write is under way leaves its outcome unknown.
 //     The error is then not ctx.Err().
 //
@@ -105,7 +106,7 @@ func Modify(ctx context.Context, kapi KeysAPI, key string, change func(old *Node
 		if err != nil {
 			return nil, err
 		}
-		s := newSwap(kapi, key, now.Node, &o)
+		s := newSwap(kapi, key, now, &o)
 		s.value, err = change(now.Node)
 		s.remove = errors.Is(err, ErrDelete)
 		switch {
@@ -124,99 +125,4 @@ func Modify(ctx context.Context, kapi KeysAPI, key string, change func(old *Node
 			return nil, err
 		}
 	}
-}
-
-// swap is one conditional write of Modify.
-type swap struct {
-	kapi   KeysAPI
-	key    string
-	old    *Node  // nil: there was none
-	index  uint64 // its ModifiedIndex
-	value  string
-	remove bool
-	ttl    time.Duration
-	unique bool
-}
-
-func newSwap(kapi KeysAPI, key string, old *Node, o *ModifyOptions) *swap {
-	s := &swap{kapi: kapi, key: key, ttl: o.TTL, unique: o.Unique}
-	if old != nil {
-		own := *old // the function may do with its node what it likes
-		s.old, s.index = &own, old.ModifiedIndex
-		if o.KeepTTL && (old.Expiration != nil || old.TTL > 0) {
-			s.ttl = max(old.TTLDuration(), time.Second)
-		}
-	}
-	return s
-}
-
-func (s *swap) creates() bool { return s.old == nil }
-
-// send sends the write once.
-func (s *swap) send(ctx context.Context) (*Response, error) {
-	switch {
-	case s.remove:
-		return s.kapi.Delete(ctx, s.key, &DeleteOptions{PrevIndex: s.index})
-	case s.creates():
-		return s.kapi.Set(ctx, s.key, s.value, &SetOptions{PrevExist: PrevNoExist, TTL: s.ttl})
-	default:
-		return s.kapi.Set(ctx, s.key, s.value, &SetOptions{PrevIndex: s.index, TTL: s.ttl})
-	}
-}
-
-// isLost reports whether another's write came first.
-func (s *swap) isLost(err error) bool {
-	if s.creates() {
-		return isRefusal(err, ErrorCodeNodeExist)
-	}
-	return isRefusal(err, ErrorCodeTestFailed, ErrorCodeKeyNotFound)
-}
-
-// settle sends the write until its outcome is known, or never will be. An error
-// for which isLost holds means that it was not applied.
-func (s *swap) settle(ctx context.Context) (*Response, error) {
-	resp, err := s.send(ctx)
-	if !isUnknown(err) {
-		return resp, err
-	}
-	unknown := asUnknown(err)
-	if s.creates() {
-		return s.recognize(ctx, unknown)
-	}
-	var pause backoff
-	for pause.wait(ctx) == nil {
-		resp, err = s.send(ctx)
-		switch {
-		case err == nil:
-			return resp, nil
-		case s.isLost(err):
-			return s.recognize(ctx, unknown)
-		case !isUnknown(err) && !errors.Is(err, ErrClusterUnavailable):
-			return nil, unknown
-		}
-	}
-	return nil, unknown
-}
-
-// recognize looks whether the node has a value that nobody else can have written.
-// If not, that says nothing: it may have been overwritten since, or come yet.
-func (s *swap) recognize(ctx context.Context, unknown error) (*Response, error) {
-	if !s.unique || s.remove {
-		return nil, unknown
-	}
-	var pause backoff
-	for pause.wait(ctx) == nil {
-		now, err := readNode(ctx, s.kapi, s.key)
-		switch {
-		case err == nil && !now.Node.Dir && now.Node.Value == s.value && now.Node.ModifiedIndex > s.index:
-			now.Action, now.PrevNode = string(EventCompareAndSwap), s.old
-			if s.creates() {
-				now.Action = string(EventCreate)
-			}
-			return now, nil
-		case err == nil, !errors.Is(err, ErrClusterUnavailable):
-			return nil, unknown
-		}
-	}
-	return nil, unknown
 }

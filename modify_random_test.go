@@ -87,7 +87,11 @@ func (r *randomRun) run(ctx context.Context) {
 		programs.Go(func() {
 			for range randomCalls {
 				<-time.After(time.Duration(r.n(5_000)) * time.Millisecond)
-				r.store.remove(randomKey)
+				if r.n(2) == 0 {
+					r.store.remove(randomKey)
+				} else {
+					r.store.refresh(randomKey)
+				}
 			}
 		})
 	}
