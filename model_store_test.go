@@ -322,3 +322,21 @@ func (s *modelStore) node(key string) *client.Node {
 	defer s.mu.Unlock()
 	return s.nodes[key]
 }
+
+// swapByAnother is a compare-and-swap by somebody else.
+func (s *modelStore) swapByAnother(key, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.nodes[key]
+	s.index++
+	n := &client.Node{Key: key, Value: value, CreatedIndex: old.CreatedIndex, ModifiedIndex: s.index}
+	s.publish("compareAndSwap", n, old)
+	s.nodes[key] = n
+}
+
+// forget empties the history.
+func (s *modelStore) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.history = nil
+}
