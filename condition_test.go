@@ -108,17 +108,22 @@ func TestCompareWithEmptyValue(t *testing.T) {
 		{
 			"written between, empty again", client.IfValue(""),
 			[]fakeAnswer{fileReply("", "6"), compareFailed, empty, {body: setReply}},
-			[]string{getQuorum, strings.Replace(putAt7, "7", "6", 1) + " value=1", getQuorum, putAt7 + " value=1"}, 0, "",
+			[]string{getQuorum, strings.Replace(putAt7, "7", "6", 1) + " value=1", getQuorum, putAt7 + " value=1"},
+			0, "",
 		},
 		{
-			"written between, not empty any more", client.IfValue(""), []fakeAnswer{empty, compareFailed, fileReply("y", "8")},
-			[]string{getQuorum, putAt7 + " value=1", getQuorum}, client.ErrorCodeTestFailed, "[ != y]",
+			"written between, not empty any more", client.IfValue(""),
+			[]fakeAnswer{empty, compareFailed, fileReply("y", "8")},
+			[]string{getQuorum, putAt7 + " value=1", getQuorum},
+			client.ErrorCodeTestFailed, "[ != y]",
 		},
 		{"at its index", atSeven, []fakeAnswer{empty, {body: setReply}}, []string{getQuorum, putAt7 + " value=1"}, 0, ""},
 		{"at another index", atSeven, []fakeAnswer{fileReply("x", "8")}, []string{getQuorum}, client.ErrorCodeTestFailed, "[ != x] [7 != 8]"},
 		{
-			"at its index, written between", atSeven, []fakeAnswer{empty, compareFailed},
-			[]string{getQuorum, putAt7 + " value=1"}, client.ErrorCodeTestFailed, "[1 != 2]",
+			"at its index, written between", atSeven,
+			[]fakeAnswer{empty, compareFailed},
+			[]string{getQuorum, putAt7 + " value=1"},
+			client.ErrorCodeTestFailed, "[1 != 2]",
 		},
 	}
 	for _, tt := range tests {
@@ -151,7 +156,7 @@ func TestCompareAndSwapIsSentOnce(t *testing.T) {
 		f := newFakeTransport(t, nil)
 		writes := 0
 		f.answer = func(req *http.Request) fakeAnswer {
-			if req.Method == "GET" {
+			if req.Method == http.MethodGet {
 				return fileReply("", "7")
 			}
 			writes++

@@ -38,7 +38,7 @@ func (s *agedStore) Get(ctx context.Context, key string, opts *client.GetOptions
 
 func TestMonotonicReads(t *testing.T) {
 	type seeing func(ctx context.Context, s *agedStore, kapi client.KeysAPI) error
-	get := func(ctx context.Context, s *agedStore, kapi client.KeysAPI) error {
+	get := func(ctx context.Context, _ *agedStore, kapi client.KeysAPI) error {
 		_, err := kapi.Get(ctx, "/a", nil)
 		return err
 	}
@@ -47,9 +47,9 @@ func TestMonotonicReads(t *testing.T) {
 			behind := s.behind
 			s.behind = nil
 			defer func() { s.behind = behind }()
-			return get(ctx, s, kapi)
+			return get(ctx, nil, kapi)
 		},
-		"a missing key": func(ctx context.Context, s *agedStore, kapi client.KeysAPI) error {
+		"a missing key": func(ctx context.Context, _ *agedStore, kapi client.KeysAPI) error {
 			_, err := kapi.Get(ctx, "/missing", &client.GetOptions{Quorum: true})
 			if client.IsKeyNotFound(err) {
 				return nil
@@ -86,7 +86,7 @@ func TestMonotonicReads(t *testing.T) {
 			if err != nil || resp.Node.Value != "0" || slices.Contains(s.lines, "quorum get") {
 				t.Fatalf("nothing was seen, and got %+v, %v, after %q", resp, err, s.lines)
 			}
-			if err := see(t.Context(), s, kapi); err != nil {
+			if err = see(t.Context(), s, kapi); err != nil {
 				t.Fatal(err)
 			}
 			resp, err = kapi.Get(t.Context(), "/a", nil)

@@ -6,11 +6,11 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// The queries of a Get with nil, with no, and with all options.
-func queriesOf(t *testing.T, make func(*fakeTransport) client.KeysAPI) []string {
+// queriesOf gives what is sent for a Get with nil, with no, and with more options.
+func queriesOf(t *testing.T, keys func(*fakeTransport) client.KeysAPI) []string {
 	t.Helper()
 	f := script(t, fakeAnswer{body: setReply}, fakeAnswer{body: setReply}, fakeAnswer{body: setReply}, fakeAnswer{body: setReply})
-	kapi := make(f)
+	kapi := keys(f)
 	all := &client.GetOptions{Recursive: true, Sort: true, Quorum: true}
 	most := &client.GetOptions{Recursive: true, Sort: true}
 	for _, opts := range []*client.GetOptions{nil, {}, most, all} {
@@ -29,7 +29,7 @@ func TestQuorumByDefault(t *testing.T) {
 		return newClientOf(t, client.Config{Endpoints: []string{"http://etcd"}, Transport: f, Quorum: true})
 	}
 	plain := func(f *fakeTransport) client.KeysAPI { return client.NewKeysAPI(newClient(t, f, "http://etcd")) }
-	for name, make := range map[string]func(*fakeTransport) client.KeysAPI{
+	for name, keys := range map[string]func(*fakeTransport) client.KeysAPI{
 		"Config.Quorum":                 func(f *fakeTransport) client.KeysAPI { return client.NewKeysAPI(config(f)) },
 		"Config.Quorum of an embedded":  func(f *fakeTransport) client.KeysAPI { return client.NewKeysAPI(&countingClient{Client: config(f)}) },
 		"QuorumReads":                   func(f *fakeTransport) client.KeysAPI { return client.QuorumReads(plain(f)) },
@@ -40,7 +40,7 @@ func TestQuorumByDefault(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := queriesOf(t, make)
+			got := queriesOf(t, keys)
 			want := []string{
 				"GET http://etcd/v2/keys/a?quorum=true",
 				"GET http://etcd/v2/keys/a?quorum=true",
@@ -48,8 +48,8 @@ func TestQuorumByDefault(t *testing.T) {
 				"GET http://etcd/v2/keys/a?quorum=true&recursive=true&sorted=true",
 			}
 			for i := range want {
-				if f[i] != want[i] {
-					t.Errorf("request %d is %s, want %s", i, f[i], want[i])
+				if got[i] != want[i] {
+					t.Errorf("request %d is %s, want %s", i, got[i], want[i])
 				}
 			}
 		})
