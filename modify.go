@@ -80,8 +80,9 @@ type ModifyOptions struct {
 // of itself: it has at least as many counts as calls succeeded, and at most as
 // many more as calls ended in ErrOutcomeUnknown.
 //
-// All this holds as long as the store is the same one. Indexes come back when a
-// cluster is restored from a backup.
+// All this holds as long as the store is the same one, for indexes come back when
+// a cluster is restored from a backup, and as long as kapi does not repeat
+// conditional writes of itself, as the historic client did.
 //
 // The other errors are an [*InvalidInputError], an [Error] with code
 // [ErrorCodeNotFile] for a directory, and those of [KeysAPI].

@@ -42,8 +42,9 @@ func Refresh(ctx context.Context, kapi KeysAPI, key string, ttl time.Duration) (
 // which errors.Is(err, [ErrOutcomeUnknown]) holds.
 //
 // No server compares directories: a directory's TTL is dropped on the only
-// condition that it exists, by one write. etcd 3.5 answers that with a 500, which
-// ends in a [*ClusterError].
+// condition that it exists, by one write. etcd 3.5 can't do it: it answers with a
+// 500 and does nothing, but as a 500 may mean anything, the error is a
+// [*ClusterError] that is ErrOutcomeUnknown.
 func Persist(ctx context.Context, kapi KeysAPI, key string) (*Response, error) {
 	if ctx == nil {
 		return nil, errNilContext
