@@ -99,7 +99,7 @@ func TestAllAndLeaves(t *testing.T) {
 }
 
 func TestWalkDeepTrees(t *testing.T) {
-	const depth = 1_000_000
+	const depth = 100_000
 	tree := file("/end")
 	for range depth {
 		tree = dir("/d", tree)
