@@ -99,6 +99,14 @@ type Config struct {
 	// or may have been applied and of a Sync that failed; nil means silence.
 	// Credentials, values and the bodies of replies are not logged; keys are.
 	Logger *slog.Logger
+
+	// Quorum makes every Get of the client's KeysAPIs one with
+	// GetOptions.Quorum: never stale, slower, and an error while there is no
+	// quorum. It is the default that a GetOptions of a caller's can't take back;
+	// local reads need a client of their own. It also holds below a type that
+	// embeds the client and passes actions on; for one that wraps them in its own,
+	// use QuorumReads. Watches are as they are.
+	Quorum bool
 }
 
 // Client sends actions to a cluster. It is safe for concurrent use. Make it with
@@ -167,6 +175,7 @@ func New(cfg Config) (Client, error) {
 			maxBytes:      cfg.MaxResponseBytes,
 		},
 		strictWrites: cfg.StrictWrites,
+		quorum:       cfg.Quorum,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
 		sight:        newSight(&cfg),
 	}
@@ -206,6 +215,7 @@ func New(cfg Config) (Client, error) {
 type httpClusterClient struct {
 	exchange     exchange
 	strictWrites bool
+	quorum       bool
 	preferLeader bool
 	pool         endpointPool
 	prober       prober
@@ -229,6 +239,9 @@ func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Respo
 	}
 	if act == nil {
 		return nil, nil, ErrNoRequest
+	}
+	if keys, ok := act.(*keysAction); ok && c.quorum {
+		keys.readByQuorum()
 	}
 	r, err := c.do(ctx, outgoingOf(act, c.pool.view().at(0).base))
 	if err != nil {
