@@ -25,7 +25,7 @@ const (
 	dirReply  = `{"action":"get","node":{"key":"/a","dir":true,"modifiedIndex":7,"createdIndex":7}}`
 )
 
-func wantLines(t *testing.T, f *fakeTransport, want ...string) {
+func wantRequestLines(t *testing.T, f *fakeTransport, want ...string) {
 	t.Helper()
 	if got := f.lines(); !slices.Equal(got, want) {
 		t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -83,7 +83,7 @@ func TestConditionsOnTheWire(t *testing.T) {
 		if _, err := client.CompareAndDelete(t.Context(), kapi, "/a", tt.cond); err != nil {
 			t.Error(err)
 		}
-		wantLines(t, f,
+		wantRequestLines(t, f,
 			"PUT http://etcd/base/v2/keys/a?noValueOnSuccess=true&"+tt.query+" ttl=1&value=1",
 			"DELETE http://etcd/base/v2/keys/a?"+tt.query)
 	}
@@ -131,7 +131,7 @@ func TestCompareWithEmptyValue(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := script(t, tt.answers...)
 				_, err := client.CompareAndSwap(t.Context(), client.NewKeysAPI(newClient(t, f)), "/a", "1", tt.cond, nil)
-				wantLines(t, f, tt.lines...)
+				wantRequestLines(t, f, tt.lines...)
 				if tt.code == 0 && err == nil {
 					return
 				}
@@ -148,7 +148,7 @@ func TestCompareWithEmptyValueAndDelete(t *testing.T) {
 	if _, err := client.CompareAndDelete(t.Context(), client.NewKeysAPI(newClient(t, f)), "/a", client.IfValue("")); err != nil {
 		t.Error(err)
 	}
-	wantLines(t, f, getQuorum, strings.Replace(putAt7, "PUT", "DELETE", 1))
+	wantRequestLines(t, f, getQuorum, strings.Replace(putAt7, "PUT", "DELETE", 1))
 }
 
 func TestCompareAndSwapIsSentOnce(t *testing.T) {

@@ -73,5 +73,5 @@ func TestQuorumByDefaultIsForGet(t *testing.T) {
 	if _, err := kapi.Watcher("/a", nil).Next(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantLines(t, f, "PUT http://etcd/v2/keys/a value=1", "DELETE http://etcd/v2/keys/a", "GET http://etcd/v2/keys/a?wait=true")
+	wantRequestLines(t, f, "PUT http://etcd/v2/keys/a value=1", "DELETE http://etcd/v2/keys/a", "GET http://etcd/v2/keys/a?wait=true")
 }

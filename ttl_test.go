@@ -16,7 +16,7 @@ func TestRefresh(t *testing.T) {
 	if _, err := client.Refresh(t.Context(), client.NewKeysAPI(newClient(t, f)), "/a", 1500*time.Millisecond); err != nil {
 		t.Error(err)
 	}
-	wantLines(t, f, "PUT http://etcd/base/v2/keys/a?prevExist=true refresh=true&ttl=2")
+	wantRequestLines(t, f, "PUT http://etcd/base/v2/keys/a?prevExist=true refresh=true&ttl=2")
 
 	for _, ttl := range []time.Duration{0, -time.Second} { // no fake is asked either
 		_, err := client.Refresh(t.Context(), nil, "/a", ttl)
@@ -146,7 +146,7 @@ func TestPersistOfADirectoryOnTheWire(t *testing.T) {
 	if _, err := client.Persist(t.Context(), client.NewKeysAPI(newClient(t, f)), "/a"); err != nil {
 		t.Error(err)
 	}
-	wantLines(t, f, getQuorum, "PUT http://etcd/base/v2/keys/a?dir=true&prevExist=true")
+	wantRequestLines(t, f, getQuorum, "PUT http://etcd/base/v2/keys/a?dir=true&prevExist=true")
 	var none context.Context
 	_, err := client.Persist(none, nil, "/a")
 	wantInvalidInput(t, err, "context")
