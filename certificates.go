@@ -127,7 +127,7 @@ func (c *clientPair) reload() (*tls.Certificate, error) {
 // parsePair reads a certificate and its key. An error comes with the one it is in,
 // "Cert" or "Key", and quotes neither.
 func parsePair(certPEM, keyPEM []byte) (pair *tls.Certificate, field string, err error) {
-	if _, err := parseCertificates(certPEM); err != nil {
+	if _, err = parseCertificates(certPEM); err != nil {
 		return nil, "Cert", err
 	}
 	if bytes.Contains(keyPEM, []byte("BEGIN ENCRYPTED")) || bytes.Contains(keyPEM, []byte("4,ENCRYPTED")) {

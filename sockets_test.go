@@ -22,7 +22,7 @@ import (
 // socketDir is a folder whose name leaves room for that of a socket.
 func socketDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "etcd-")
+	dir, err := os.MkdirTemp("/tmp", "etcd-") //nolint:usetesting // those of tests are long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,16 +49,25 @@ func serveAt(t *testing.T, file string, handler http.HandlerFunc) {
 	t.Cleanup(server.Close)
 }
 
-// byTransport runs a test with all transports that know sockets.
-func byTransport(t *testing.T, test func(t *testing.T, transport http.RoundTripper)) {
+// socketTest is a test with one of the transports that know sockets.
+type socketTest struct {
+	*testing.T
+	transport http.RoundTripper // nil: the default
+}
+
+// byTransport runs a test with each of them.
+func byTransport(t *testing.T, test func(socketTest)) {
 	t.Helper()
 	t.Run("DefaultTransport", func(t *testing.T) {
 		t.Cleanup(client.DefaultTransport.(*http.Transport).CloseIdleConnections)
-		test(t, nil)
+		test(socketTest{t, nil})
 	})
-	t.Run("NewTransport", func(t *testing.T) { test(t, newTransport(t, client.TransportOptions{})) })
+	t.Run("NewTransport", func(t *testing.T) {
+		test(socketTest{t, newTransport(t, client.TransportOptions{})})
+	})
 	t.Run("wrapped", func(t *testing.T) {
-		test(t, roundTripper(newTransport(t, client.TransportOptions{Proxy: parsed(t, "http://192.0.2.1")}).RoundTrip))
+		own := newTransport(t, client.TransportOptions{Proxy: parsed(t, "http://192.0.2.1")})
+		test(socketTest{t, roundTripper(own.RoundTrip)})
 	})
 }
 
@@ -97,9 +106,9 @@ func TestEndpointsOnSockets(t *testing.T) {
 			if strings.Contains(raw, "@") {
 				user = "joe"
 			}
-			byTransport(t, func(t *testing.T, transport http.RoundTripper) {
+			byTransport(t, func(t socketTest) {
 				seen = nil
-				c := newClientOf(t, client.Config{Endpoints: []string{raw}, Transport: transport, Username: "root", Password: "secret"})
+				c := newClientOf(t, client.Config{Endpoints: []string{raw}, Transport: t.transport, Username: "root", Password: "secret"})
 				kapi := client.NewKeysAPI(c)
 				for _, key := range []string{"a b", "moved"} {
 					if _, err := kapi.Set(t.Context(), key, "1", nil); err != nil {
@@ -123,8 +132,8 @@ func TestEndpointsOnSockets(t *testing.T) {
 }
 
 func TestSocketThatIsNotThere(t *testing.T) {
-	byTransport(t, func(t *testing.T, transport http.RoundTripper) {
-		kapi := client.NewKeysAPI(newClient(t, transport, "unix:///run/no such/etcd.sock"))
+	byTransport(t, func(t socketTest) {
+		kapi := client.NewKeysAPI(newClient(t, t.transport, "unix:///run/no such/etcd.sock"))
 		_, err := kapi.Create(t.Context(), "a", "1")
 		if errors.Is(err, client.ErrOutcomeUnknown) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "dial unix /run/no such/etcd.sock: ") {
 			t.Errorf("got %v", err)
@@ -170,22 +179,19 @@ func TestSyncWithSockets(t *testing.T) {
 	serveAt(t, dir+"/b", answer)
 	tcp := httptest.NewServer(http.HandlerFunc(answer))
 	defer tcp.Close()
-	byTransport(t, func(t *testing.T, transport http.RoundTripper) {
-		c := newClient(t, transport, "unix://"+dir+"/a")
+	byTransport(t, func(t socketTest) {
+		c := newClient(t, t.transport, "unix://"+dir+"/a")
 		if err := c.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.Endpoints(); !slices.Equal(got, []string{"unix://" + dir + "/a", "unix://" + dir + "/b"}) {
 			t.Errorf("got %q", got)
 		}
-		if transport == nil {
-			return
-		}
-		c = newClient(t, newTransport(t, client.TransportOptions{}), tcp.URL)
-		if err := c.Sync(t.Context()); !errors.Is(err, client.ErrNoEndpoints) {
-			t.Errorf("sockets of other machines: got %v", err)
-		}
 	})
+	c := newClient(t, newTransport(t, client.TransportOptions{}), tcp.URL)
+	if err := c.Sync(t.Context()); !errors.Is(err, client.ErrNoEndpoints) {
+		t.Errorf("sockets of other machines: got %v", err)
+	}
 }
 
 // A server on a socket that stops answering is left for another.
@@ -200,11 +206,11 @@ func TestStalledSocketIsLeft(t *testing.T) {
 		}
 		io.WriteString(w, setReply)
 	})
-	byTransport(t, func(t *testing.T, transport http.RoundTripper) {
+	byTransport(t, func(t socketTest) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		c := newClientOf(t, client.Config{
-			Endpoints: []string{"unix://" + dir + "/deaf", "unix://" + dir + "/well"}, Transport: transport, StallInterval: 50 * time.Millisecond,
+			Endpoints: []string{"unix://" + dir + "/deaf", "unix://" + dir + "/well"}, Transport: t.transport, StallInterval: 50 * time.Millisecond,
 		})
 		for range 4 {
 			if _, err := client.NewKeysAPI(c).Get(ctx, "a", nil); err != nil {

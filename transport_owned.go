@@ -199,7 +199,7 @@ func (t *Transport) Close() error {
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(t.life, cancel)()
+	defer context.AfterFunc(t.life, cancel)() //nolint:contextcheck // whichever ends first
 	conn, err := t.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		if t.closed.Load() {

@@ -125,51 +125,47 @@ func TestTransportClose(t *testing.T) {
 			<-req.Context().Done()
 		}
 	})
-	for _, http1 := range []bool{true, false} {
-		for _, path := range []string{"/header", "/body", "/idle"} {
-			options.DisableHTTP2 = http1
-			transport, err := client.NewTransport(options)
-			if err != nil {
-				t.Fatal(err)
-			}
+	for _, options.DisableHTTP2 = range []bool{true, false} {
+		for path, wait := range map[string]bool{"/header": true, "/body": true, "/idle": false} {
+			transport := newTransport(t, options)
 			ended := make(chan error, 1)
 			go func() {
 				_, err := fetch(context.Background(), transport, server.URL+path)
 				ended <- err
 			}()
-			if path == "/idle" {
-				if err := <-ended; err != nil {
-					t.Fatal(err)
-				}
-			} else {
+			if wait {
 				<-began
+			} else if err := <-ended; err != nil {
+				t.Fatal(err)
 			}
 			for range 2 {
 				if err := transport.Close(); err != nil {
 					t.Error(err)
 				}
 			}
-			switch path {
-			case "/header":
-				if err := <-ended; !errors.Is(err, client.ErrTransportClosed) {
-					t.Errorf("got %v of a request under way", err)
-				}
-			case "/body":
-				if err := <-ended; err == nil {
-					t.Error("the body went on")
+			if wait {
+				if err := <-ended; err == nil || path == "/header" && !errors.Is(err, client.ErrTransportClosed) {
+					t.Errorf("%s: got %v of a request under way", path, err)
 				}
 			}
-			body := &closeCounter{Reader: strings.NewReader("value=1")}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := transport.RoundTrip(req); err != client.ErrTransportClosed || body.closed != 1 {
-				t.Errorf("got %v, and the body closed %d times", err, body.closed)
-			}
-			transport.CloseIdleConnections()
+			wantClosed(t, transport)
 		}
 	}
+}
+
+// wantClosed checks that a request is refused, and what it brought is closed.
+func wantClosed(t *testing.T, transport *client.Transport) {
+	t.Helper()
+	body := &closeCounter{Reader: strings.NewReader("value=1")}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://etcd", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = transport.RoundTrip(req)
+	if err != client.ErrTransportClosed || body.closed != 1 { //nolint:errorlint // it is given bare
+		t.Errorf("got %v, and the body closed %d times", err, body.closed)
+	}
+	transport.CloseIdleConnections()
 }
 
 type closeCounter struct {
@@ -194,8 +190,8 @@ func TestClientOfAClosedTransport(t *testing.T) {
 	}
 }
 
-// A dial that is under way ends with the transport.
-func TestTransportCloseEndsDials(t *testing.T) {
+// A handshake that is under way ends with the transport.
+func TestTransportCloseEndsHandshakes(t *testing.T) {
 	full, err := net.Listen("tcp", "127.0.0.1:0") // who accepts, and never shakes hands
 	if err != nil {
 		t.Fatal(err)
@@ -203,8 +199,7 @@ func TestTransportCloseEndsDials(t *testing.T) {
 	defer full.Close()
 	transport := newTransport(t, client.TransportOptions{})
 	go func() {
-		conn, err := full.Accept()
-		if err == nil {
+		if conn, failed := full.Accept(); failed == nil {
 			defer conn.Close()
 		}
 		transport.Close()
