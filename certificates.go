@@ -11,23 +11,37 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
-// watchedFile is a file that is looked at now and then, and read when it is
+// settledAfter is how old a file must be for its time to tell that it is the same:
+// the clocks of file systems tick slowly, and a new file may get the number of the
+// one that it replaces.
+const settledAfter = 2 * time.Second
+
+// watchedFile is a file that is looked at now and then, and read when it may be
 // another than it was.
 type watchedFile struct {
 	field, name string
-	read        os.FileInfo // of when it was read last and found good; nil: never
+
+	good    os.FileInfo // of when it was read last and found good; nil: never
+	settled bool        // it was old then
 }
 
-// look gives what the file is now, and whether it is another than the one that was
-// found good.
+// look gives what the file is now, and whether it may be another than the one that
+// was found good.
 func (f *watchedFile) look() (now os.FileInfo, changed bool, err error) {
 	now, err = os.Stat(f.name)
 	if err != nil {
 		return nil, false, f.refuse(err)
 	}
-	return now, f.read == nil || !os.SameFile(f.read, now) || f.read.Size() != now.Size() || !f.read.ModTime().Equal(now.ModTime()), nil
+	same := f.settled && os.SameFile(f.good, now) && f.good.Size() == now.Size() && f.good.ModTime().Equal(now.ModTime())
+	return now, !same, nil
+}
+
+// keep notes that the file was read after this look, and is good.
+func (f *watchedFile) keep(look os.FileInfo) {
+	f.good, f.settled = look, time.Since(look.ModTime()) > settledAfter
 }
 
 func (f *watchedFile) content() ([]byte, error) {
@@ -115,7 +129,9 @@ func (c *clientPair) reload() (*tls.Certificate, error) {
 	pair, field, err := parsePair(certPEM, keyPEM)
 	switch {
 	case err == nil:
-		c.pair, c.cert.read, c.key.read = pair, cert, key
+		c.pair = pair
+		c.cert.keep(cert)
+		c.key.keep(key)
 		return pair, nil
 	case field == "Key":
 		return c.pair, c.key.refuse(err)
@@ -179,8 +195,9 @@ func parseCertificates(text []byte) (*x509.CertPool, error) {
 type authorities struct {
 	complaints complaints
 
-	mu   sync.Mutex // guards the field below
+	mu   sync.Mutex // guards the fields below
 	file watchedFile
+	text []byte // the last that was good
 }
 
 // reload gives use the authorities that are in the file when it has changed, one
@@ -196,11 +213,16 @@ func (a *authorities) reload(use func(*x509.CertPool)) error {
 	if err != nil {
 		return err
 	}
+	if a.text != nil && bytes.Equal(text, a.text) {
+		a.file.keep(now)
+		return nil
+	}
 	pool, err := parseCertificates(text)
 	if err != nil {
 		return a.file.refuse(err)
 	}
 	use(pool)
-	a.file.read = now
+	a.text = text
+	a.file.keep(now)
 	return nil
 }

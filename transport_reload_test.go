@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,9 +10,11 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coreos/etcd/client"
 )
@@ -136,6 +139,35 @@ func TestTransportReloadsTheClientCertificate(t *testing.T) {
 	wantBody(t, transport, server.URL, "third")
 	if len(told) > 0 {
 		t.Errorf("told of %v, and all was well", <-told)
+	}
+}
+
+// The clocks of file systems tick slowly: what was replaced a moment ago may look
+// the same. What is old and looks the same is not read.
+func TestTransportReloadsWhatLooksTheSame(t *testing.T) {
+	before, after := newAuthority(t, "before"), newAuthority(t, "after")
+	pair := after.pair(t, "")
+	server := serveTLS(t, nil, func() *tls.Config {
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	}, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "served") })
+	padded := bytes.Repeat([]byte("\n"), 2000)
+	file := filepath.Join(t.TempDir(), "ca")
+	put := func(a *authority, age time.Duration) {
+		content := append(bytes.Clone(a.pem), padded...)[:2000]
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, time.Time{}, time.Unix(time.Now().Unix(), 0).Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for age, trusted := range map[time.Duration]bool{0: true, time.Hour: false} {
+		put(before, age)
+		transport := newTransport(t, client.TransportOptions{CAFile: file})
+		put(after, age)
+		if _, err := fetch(t.Context(), transport, server.URL); (err == nil) != trusted {
+			t.Errorf("%s old: got %v", age, err)
+		}
 	}
 }
 
