@@ -263,3 +263,30 @@ func TestTransportRefusesHostsThatNameNoSocket(t *testing.T) {
 		wantWords(t, err, "names no socket", raw)
 	}
 }
+
+// Credentials that were for a socket alone don't go over the network in the clear
+// because a member says so.
+func TestSyncKeepsCredentialsOfSocketsOffTheNetwork(t *testing.T) {
+	dir := socketDir(t)
+	var members string
+	answer := func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/health" {
+			io.WriteString(w, healthy)
+			return
+		}
+		io.WriteString(w, members)
+	}
+	serveAt(t, dir+"/a", answer)
+	tcp := httptest.NewServer(http.HandlerFunc(answer))
+	defer tcp.Close()
+	members = fmt.Sprintf(`{"members":[{"id":"1","clientURLs":["unix://%s/a",%q]}]}`, dir, tcp.URL)
+	for user, want := range map[string][]string{
+		"":     {"unix://" + dir + "/a", tcp.URL},
+		"root": {"unix://" + dir + "/a"},
+	} {
+		c := newClientOf(t, client.Config{Endpoints: []string{"unix://" + dir + "/a"}, Transport: newTransport(t, client.TransportOptions{}), Username: user})
+		if err := c.Sync(t.Context()); err != nil || !slices.Equal(c.Endpoints(), want) {
+			t.Errorf("as %q: got %q, %v; want %q", user, c.Endpoints(), err, want)
+		}
+	}
+}
