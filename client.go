@@ -35,14 +35,17 @@ const (
 type Config struct {
 	// Endpoints are the URLs of the members, or of proxies before them: http,
 	// https, unix or unixs, with a port where it is not the scheme's, and with a
-	// path where etcd is not at the root. "host:port" means http. A user and a
+	// path where etcd is not at the root. "host:port" means http. What follows
+	// unix:// is the name of the socket's file: unix:///run/etcd.sock, or
+	// unix://localhost:2379 in the working directory. A user and a
 	// password in a URL are the credentials for that endpoint, in place of
 	// Username and Password; they are never printed.
 	Endpoints []string
 
 	// Transport makes the HTTP exchanges; nil means DefaultTransport. Any
-	// http.RoundTripper will do. unix endpoints need one that knows the scheme
-	// (http.Transport.RegisterProtocol).
+	// http.RoundTripper will do; NewTransport makes one with certificates and
+	// bounds of one's own. unix endpoints work with these two, and with what
+	// wraps them.
 	Transport CancelableTransport
 
 	// CheckRedirect decides how long redirects are followed; nil means
@@ -194,7 +197,8 @@ func New(cfg Config) (Client, error) {
 			c.exchange.stalls.interval = defaultStallInterval
 		}
 	}
-	if _, ok := c.exchange.transport.(*http.Transport); ok {
+	switch c.exchange.transport.(type) {
+	case *http.Transport, *Transport:
 		c.exchange.kits.reuse = true
 		c.exchange.stalls.clock = &alarmClock{}
 	}

@@ -33,6 +33,9 @@ func (e *endpoint) isSame(other *endpoint) bool {
 }
 
 func originOf(u *url.URL) string {
+	if isSocketScheme(u.Scheme) {
+		return u.Scheme + "://" + u.Host // the name of a file
+	}
 	port := u.Port()
 	if port == "" {
 		switch u.Scheme {
@@ -42,11 +45,7 @@ func originOf(u *url.URL) string {
 			port = "443"
 		}
 	}
-	origin := u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-	if strings.HasPrefix(u.Scheme, "unix") {
-		origin += u.Path
-	}
-	return origin
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
@@ -62,8 +61,11 @@ func parseEndpoint(raw string) (*endpoint, error) {
 		e.login = newLogin(u.User.Username(), password)
 	}
 	e.base.User = nil
-	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
 	e.name = e.base.String()
+	if isSocketScheme(u.Scheme) {
+		e.base = url.URL{Scheme: u.Scheme, Host: socketHost(u)}
+	}
+	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
 	return e, nil
 }
 
@@ -82,13 +84,13 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 		}
 		return nil, "it is not a URL"
 	}
-	unix := u.Scheme == "unix" || u.Scheme == "unixs"
+	unix := isSocketScheme(u.Scheme)
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" && !unix:
 		return nil, "its scheme is not http, https, unix or unixs"
 	case u.Opaque != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, "it has more than a scheme, a host, a port and a path"
-	case unix && u.Host == "" && u.Path == "":
+	case unix && strings.Trim(u.Host+u.Path, "/") == "":
 		return nil, "it names no socket"
 	case !unix && u.Hostname() == "":
 		return nil, "it has no host"

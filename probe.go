@@ -148,10 +148,17 @@ func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
 	req.Close = true
 	req.Header.Set("User-Agent", probeUserAgent)
 	transport := p.transport
-	if pooled, ok := transport.(*http.Transport); ok && isHTTP(req.URL) {
-		// An idle connection may be dead while the member is not.
-		fresh := pooled.Clone()
-		fresh.DisableKeepAlives = true
+	// An idle connection may be dead while the member is not.
+	switch pooled := transport.(type) {
+	case *http.Transport:
+		if isHTTP(req.URL) { // a clone knows no other schemes; sockets don't die so
+			fresh := pooled.Clone()
+			fresh.DisableKeepAlives = true
+			defer fresh.CloseIdleConnections()
+			transport = fresh
+		}
+	case *Transport:
+		fresh := pooled.fresh()
 		defer fresh.CloseIdleConnections()
 		transport = fresh
 	}

@@ -98,7 +98,10 @@ func (rt *route) follow(r *reply) error {
 	}
 	next.User = nil
 	known := rt.view.lookup(originOf(next))
-	downgraded := rt.current.Scheme == "https" && next.Scheme != "https"
+	if known == nil && isSocketScheme(next.Scheme) {
+		return fmt.Errorf("%w: its socket is none of the endpoints", ErrRedirectRefused)
+	}
+	downgraded := isEncrypted(rt.current) && !isEncrypted(next)
 	if known == nil || downgraded {
 		// For good: what an unknown host says must not bring the credentials
 		// out again.
@@ -109,3 +112,5 @@ func (rt *route) follow(r *reply) error {
 	rt.next = next
 	return nil
 }
+
+func isEncrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }

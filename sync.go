@@ -112,7 +112,10 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 // usableEndpoints makes endpoints of the client URLs that can be of use from
 // here. One that was configured is taken as configured, with its credentials.
 func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
-	isPlain := func(ep *endpoint) bool { return ep.base.Scheme != "https" && ep.base.Scheme != "unixs" }
+	isPlain := func(ep *endpoint) bool { return ep.base.Scheme == "http" }
+	isSocket := func(ep *endpoint) bool { return isSocketScheme(ep.base.Scheme) }
+	// A member's socket is on its own machine, which need not be this one.
+	sockets := slices.ContainsFunc(configured, isSocket)
 	secret := c.exchange.login != nil || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
 	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
 
@@ -120,7 +123,7 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 	for _, m := range members {
 		for _, clientURL := range m.ClientURLs {
 			ep, err := parseEndpoint(clientURL)
-			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) {
+			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) || !sockets && isSocket(ep) {
 				continue // others are left, and the configured ones in any case
 			}
 			ep.login = nil
