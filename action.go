@@ -172,7 +172,7 @@ func newRequest(method string, ep *endpoint, u *url.URL, path, query string) (ht
 		u.Path, u.RawPath = path, escaped
 	}
 	return http.Request{
-		Method: method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
+		Method: method, URL: u, Host: withoutRootDot(u.Host), Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}, true
 }

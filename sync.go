@@ -45,6 +45,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 		}
 	}
 	c.configured = endpoints
+	c.discovery = nil
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
 	c.leaderKnown.Store(false)
 	return nil
@@ -52,6 +53,10 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 
 // Sync implements Client.
 func (c *httpClusterClient) Sync(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
+	c.lookAgain(ctx, false, nil)
 	for {
 		configured := c.configuredEndpoints()
 		members, err := NewMembersAPI(c).List(ctx)
@@ -86,14 +91,18 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	if !slices.Equal(c.configured, configured) {
 		return false
 	}
-	all := slices.Clone(advertised)
-	for _, ep := range configured {
+	first, behind := advertised, configured
+	if c.discovery != nil {
+		first, behind = configured, advertised // the records say what comes first
+	}
+	all := slices.Clone(first)
+	for _, ep := range behind {
 		all = appendNew(all, ep)
 	}
 	c.leaderKnown.Store(false)
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
-		c.pool.replace(newEndpointList(all, len(advertised)))
+		c.pool.replace(c.newList(all, len(first)))
 	}
 	return true
 }
@@ -112,7 +121,7 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) {
 				continue // others are left, and the configured ones in any case
 			}
-			ep.login = nil
+			ep.login, ep.rank = nil, unannounced
 			for _, known := range configured {
 				if known.origin() == ep.origin() {
 					ep = known
