@@ -204,18 +204,15 @@ func (s SRV) service(scheme string) string {
 
 // lookup makes one look-up. A bound of zero is none.
 func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Duration) srvAnswer {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if bound > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
-	resolver := s.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
-	}
 	a := srvAnswer{name: s.name(scheme, domain)}
 	// With an error may come records all the same: those whose names are names.
-	_, records, err := resolver.LookupSRV(ctx, s.service(scheme), "tcp", domain)
+	_, records, err := cancelable(ctx, s.Resolver).LookupSRV(ctx, s.service(scheme), "tcp", domain)
 	for _, r := range records {
 		host := strings.TrimSuffix(r.Target, ".")
 		if host == "" || r.Port == 0 {
@@ -231,6 +228,38 @@ func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Durat
 		a.err = &net.DNSError{Err: "no such service", Name: a.name, IsNotFound: true}
 	}
 	return a
+}
+
+// cancelable makes a resolver of r, or of net.DefaultResolver where that is nil,
+// for look-ups that hang up when ctx is cancelled. Go's own minds the deadline of
+// a context, but waits on for seconds when it is cancelled.
+func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	dial := r.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &net.Resolver{
+		PreferGo:     r.PreferGo,
+		StrictErrors: r.StrictErrors,
+		Dial: func(question context.Context, network, address string) (net.Conn, error) {
+			if err := question.Err(); err != nil {
+				return nil, err
+			}
+			conn, err := dial(question, network, address)
+			if err != nil {
+				return nil, err
+			}
+			context.AfterFunc(ctx, func() { // the look-up cancels ctx when it ends
+				if ctx.Err() == context.Canceled { //nolint:errorlint // identity is what is asked
+					closeQuietly(conn)
+				}
+			})
+			return conn, nil
+		},
+	}
 }
 
 // refuseStrangers makes an error of an answer that has a target which is not of

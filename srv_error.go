@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -22,7 +23,7 @@ var errPlainNotAsked = errors.New("not looked up, for there may be https records
 // a [*SRVTargetError] which target was refused.
 //
 // It is context.Canceled or context.DeadlineExceeded, by errors.Is, only when the
-// caller's context ended: other time-outs are net.Error with Timeout() true.
+// caller's context ended; Timeout reports other time-outs as well.
 type SRVError struct {
 	Domain  string
 	Lookups [2]SRVLookup // of the https records, and of the http ones
@@ -85,6 +86,32 @@ func (e *SRVError) Error() string {
 		separator = "; "
 	}
 	return b.String()
+}
+
+// Timeout reports whether a look-up took too long for the context or for the
+// resolver. With Temporary it makes e a net.Error.
+func (e *SRVError) Timeout() bool {
+	if e.Err != nil {
+		return e.Err == context.DeadlineExceeded //nolint:errorlint // identity is what is asked
+	}
+	return e.has(net.Error.Timeout)
+}
+
+// Temporary reports whether DNS may say something else when it is asked again.
+func (e *SRVError) Temporary() bool {
+	return e.Timeout() || e.has(func(err net.Error) bool {
+		return err.Temporary() //nolint:staticcheck // of a DNSError it has a meaning
+	})
+}
+
+func (e *SRVError) has(quality func(net.Error) bool) bool {
+	for _, l := range e.Lookups {
+		var netErr net.Error
+		if errors.As(l.Err, &netErr) && quality(netErr) {
+			return true
+		}
+	}
+	return false
 }
 
 // Is makes errors.Is look into each look-up. A context's error is the caller's
