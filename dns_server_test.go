@@ -95,6 +95,13 @@ func (s *dnsServer) set(name string, records ...dnsmessage.SRVResource) {
 	delete(s.silent, name)
 }
 
+// setHost gives the name the address 127.0.0.1.
+func (s *dnsServer) setHost(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts[name] = [4]byte{127, 0, 0, 1}
+}
+
 // fail answers for the name with the code, or not at all.
 func (s *dnsServer) fail(name string, code dnsmessage.RCode, silent bool) {
 	s.mu.Lock()

@@ -253,7 +253,7 @@ func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
 				return nil, err
 			}
 			context.AfterFunc(ctx, func() { // the look-up cancels ctx when it ends
-				if ctx.Err() == context.Canceled { //nolint:errorlint // identity is what is asked
+				if ctx.Err() == context.Canceled {
 					closeQuietly(conn)
 				}
 			})

@@ -118,7 +118,7 @@ func (e *SRVError) has(quality func(net.Error) bool) bool {
 // context's.
 func (e *SRVError) Is(target error) bool {
 	if isContextError(target) {
-		return e.Err == target //nolint:errorlint // identity is what is asked
+		return e.Err == target
 	}
 	for _, l := range e.Lookups {
 		if errors.Is(l.Err, target) {
