@@ -35,7 +35,8 @@ const (
 // a minute while that brings nothing new; the call goes on to the endpoints it
 // has not tried. Such a look-up takes at most 2 seconds, and half of the time to
 // the deadline. When it fails, or finds what a client with these credentials
-// refuses, the list stays as it is. Endpoints that stay keep what is known of
+// refuses, the list stays as it is; http endpoints do not take the place of https
+// ones, nor does Sync put them behind those. Endpoints that stay keep what is known of
 // them. What Sync finds comes behind what has a record. SetEndpoints puts an end
 // to all that.
 //
@@ -78,11 +79,11 @@ func hasCertificates(transport http.RoundTripper) bool {
 
 // discovery finds a client's endpoints, and again.
 type discovery struct {
-	srv    SRV
 	stakes srvStakes
 
 	turn  chan struct{} // held by who looks up again; guards the fields below
-	next  time.Time     // not before, unless by Sync
+	srv   SRV
+	next  time.Time // not before, unless by Sync
 	pause time.Duration
 }
 
@@ -98,6 +99,7 @@ func (d *discovery) find(ctx context.Context) ([]*endpoint, error) {
 			return nil, err
 		}
 		ep.rank = int(r.priority)
+		d.srv.RequireTLS = d.srv.RequireTLS || r.scheme == schemeHTTPS // from now on
 		found = appendNew(found, ep)
 	}
 	return found, nil

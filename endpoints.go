@@ -54,19 +54,6 @@ func originOf(u *url.URL) string {
 	return origin
 }
 
-// withoutRootDot gives host, which may have a port, without the dot that makes its
-// name absolute: that is for look-ups alone (RFC 9110 knows of none).
-func withoutRootDot(host string) string {
-	name, port := host, ""
-	if colon := strings.LastIndexByte(host, ':'); colon >= 0 {
-		name, port = host[:colon], host[colon:]
-	}
-	if len(name) < 2 || name[len(name)-1] != '.' {
-		return host
-	}
-	return name[:len(name)-1] + port
-}
-
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
 // name it, without the password it may have.
 func parseEndpoint(raw string) (*endpoint, error) {

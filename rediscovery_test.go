@@ -27,6 +27,7 @@ type srvStage struct {
 	down    map[string]bool
 	breaks  bool // those down break the connection when the request is there
 	members string
+	leader  string // answers who that is; empty: nobody
 }
 
 // newSRVStage makes a stage of https records.
@@ -43,6 +44,8 @@ func newSRVStage(t *testing.T, cfg client.Config, records ...dnsmessage.SRVResou
 				return fakeAnswer{err: errors.New("reset")}
 			case s.down[name]:
 				return fakeAnswer{notSent: true}
+			case ok == "" && s.leader != "" && strings.HasSuffix(req.URL.Path, "/v2/members/leader"):
+				return fakeAnswer{body: s.leader}
 			case ok == "" && strings.HasSuffix(req.URL.Path, "/v2/members"):
 				return fakeAnswer{body: s.members}
 			case ok == "":
@@ -177,6 +180,29 @@ func TestSyncLooksTheRecordsUpAgain(t *testing.T) {
 			t.Error("the records are looked up though SetEndpoints has been called")
 		}
 	})
+}
+
+// A client that has found https endpoints does not come to http ones: not by
+// records, not by members.
+func TestSRVClientStaysWithHTTPS(t *testing.T) {
+	s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+	s.members = membersReply("https://a.example.com:1 http://a.example.com:1", "http://m.example.com:1")
+	s.dns.set(secureName)
+	s.dns.set(plainName, srv(1, 1, "a.example.com."))
+	if err := s.client.Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := s.client.Endpoints(); !slices.Equal(got, []string{"https://a.example.com.:1"}) {
+		t.Errorf("endpoints are %q", got)
+	}
+}
+
+// The leader comes before all priorities, where that is what is wanted.
+func TestSRVLeaderGoesBeforePriorities(t *testing.T) {
+	s := newSRVStage(t, client.Config{SelectionMode: client.EndpointSelectionPrioritizeLeader}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+	s.leader = `{"id":"1","name":"b","peerURLs":[],"clientURLs":["https://b.example.com:1"]}`
+	s.wantGet(t, "a b")
+	s.wantGet(t, "b")
 }
 
 // The password does not follow a record that is forged later.

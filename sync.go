@@ -111,7 +111,7 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 // here. One that was configured is taken as configured, with its credentials.
 func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
 	isPlain := func(ep *endpoint) bool { return ep.base.Scheme != "https" && ep.base.Scheme != "unixs" }
-	secret := c.exchange.login != nil || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
+	secret := c.exchange.login != nil || c.isDiscovered() || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
 	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
 
 	var usable []*endpoint

@@ -63,9 +63,9 @@ func TestSRVRecordsChangeWhileAClientRuns(t *testing.T) {
 
 			events := make(chan string, 1)
 			go func() {
-				event, err := kapi.Watcher("/k", nil).Next(ctx)
-				if err != nil {
-					events <- err.Error()
+				event, watchErr := kapi.Watcher("/k", nil).Next(ctx)
+				if watchErr != nil {
+					events <- watchErr.Error()
 					return
 				}
 				events <- event.Node.Value
@@ -76,8 +76,8 @@ func TestSRVRecordsChangeWhileAClientRuns(t *testing.T) {
 			give(before)
 			// The first of them finds out; each is answered.
 			for range 3 {
-				get, err := kapi.Get(ctx, "/k", nil)
-				mustResponse(t, get, err)
+				get, getErr := kapi.Get(ctx, "/k", nil)
+				mustResponse(t, get, getErr)
 			}
 			swapped, err := kapi.Set(ctx, "/k", "after", &client.SetOptions{PrevIndex: set.Node.ModifiedIndex})
 			mustResponse(t, swapped, err)
