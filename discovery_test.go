@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -149,12 +150,24 @@ func TestSRVClientSendsHostWithoutTheDot(t *testing.T) {
 		}
 		return fakeAnswer{body: setReply}
 	})
+	var probed atomic.Int32
+	f.pulse = func(req *http.Request) fakeAnswer {
+		probed.Add(1)
+		if req.URL.Host != "a.example.com.:443" || req.Host != "a.example.com:443" {
+			t.Errorf("a probe of %s has Host %s", req.URL.Host, req.Host)
+		}
+		return fakeAnswer{body: healthy}
+	}
 	c := newSRVClient(t, s, client.SRV{}, client.Config{Transport: f, Username: "root"})
 	if _, err := client.NewKeysAPI(c).Set(t.Context(), "/a", "v", nil); err != nil {
 		t.Fatal(err)
 	}
 	if hosts["https://a.example.com.:443"] != "a.example.com:443" || hosts["https://b.example.com.:2379"] != "b.example.com:2379" || len(hosts) != 2 {
 		t.Errorf("Host by URL: %q", hosts)
+	}
+	f.answer = func(*http.Request) fakeAnswer { return fakeAnswer{body: membersReply("https://a.example.com")} }
+	if err := c.Sync(t.Context()); err != nil || probed.Load() != 1 {
+		t.Errorf("Sync: %v, after %d probes", err, probed.Load())
 	}
 	for _, r := range f.seen() {
 		if r.header.Get("Authorization") == "" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -28,6 +29,7 @@ type dnsServer struct {
 	rcodes  map[string]dnsmessage.RCode // in place of an answer
 	silent  map[string]bool             // names that are not answered
 	asked   []string                    // names, in the order they were first asked for
+	slow    time.Duration               // how long an answer takes, in a bubble
 	queries int
 	overTCP int
 }
@@ -93,6 +95,13 @@ func (s *dnsServer) set(name string, records ...dnsmessage.SRVResource) {
 	s.records[name] = records
 	delete(s.rcodes, name)
 	delete(s.silent, name)
+}
+
+// slowDown makes answers take so long from now on.
+func (s *dnsServer) slowDown(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = by
 }
 
 // setHost gives the name the address 127.0.0.1.
@@ -199,9 +208,10 @@ func (s *dnsServer) answer(query []byte, limit int) []byte {
 	}
 	records, isService := s.records[name]
 	address, isHost := s.hosts[name]
-	silent := s.silent[name]
+	silent, slow := s.silent[name], s.slow
 	reply.RCode = s.rcodes[name]
 	s.mu.Unlock()
+	<-time.After(slow)
 	switch {
 	case silent:
 		return nil

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,83 +14,6 @@ import (
 
 	"github.com/coreos/etcd/client"
 )
-
-// srvStage is a client of SRV records before servers that can be switched off.
-type srvStage struct {
-	dns    *dnsServer
-	f      *fakeTransport
-	client client.Client
-	kapi   client.KeysAPI
-
-	mu      sync.Mutex // guards the fields below
-	down    map[string]bool
-	breaks  bool // those down break the connection when the request is there
-	members string
-	leader  string // answers who that is; empty: nobody
-}
-
-// newSRVStage makes a stage of https records.
-func newSRVStage(t *testing.T, cfg client.Config, records ...dnsmessage.SRVResource) *srvStage {
-	t.Helper()
-	s := &srvStage{dns: newDNSServer(t, srvRecords{secureName: records}), down: map[string]bool{}}
-	answer := func(ok string) func(req *http.Request) fakeAnswer {
-		return func(req *http.Request) fakeAnswer {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			name, _, _ := strings.Cut(req.URL.Host, ".")
-			switch {
-			case s.down[name] && s.breaks:
-				return fakeAnswer{err: errors.New("reset")}
-			case s.down[name]:
-				return fakeAnswer{notSent: true}
-			case ok == "" && s.leader != "" && strings.HasSuffix(req.URL.Path, "/v2/members/leader"):
-				return fakeAnswer{body: s.leader}
-			case ok == "" && strings.HasSuffix(req.URL.Path, "/v2/members"):
-				return fakeAnswer{body: s.members}
-			case ok == "":
-				return fakeAnswer{body: setReply}
-			default:
-				return fakeAnswer{body: ok}
-			}
-		}
-	}
-	s.f = newFakeTransport(t, answer(""))
-	s.f.pulse = answer(healthy)
-	cfg.Transport = s.f
-	s.client = newSRVClient(t, s.dns, client.SRV{}, cfg)
-	s.kapi = client.NewKeysAPI(s.client)
-	return s
-}
-
-// turn switches servers off or on.
-func (s *srvStage) turn(on bool, names ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range names {
-		s.down[name] = !on
-	}
-}
-
-// get makes a Get and gives the hosts it went to.
-func (s *srvStage) get(t *testing.T) (string, error) {
-	t.Helper()
-	before := len(s.f.seen())
-	_, err := s.kapi.Get(t.Context(), "/a", nil)
-	return hostsSince(s.f, before), err
-}
-
-func (s *srvStage) wantGet(t *testing.T, want string) {
-	t.Helper()
-	if hosts, err := s.get(t); err != nil || hosts != want {
-		t.Errorf("asked %s: %v; want %s", hosts, err, want)
-	}
-}
-
-// pass lets time go by outside of the client, and what runs besides end.
-func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // in a bubble
-	synctest.Wait()
-}
 
 // A lower priority is asked only while all of the higher ones are down, and left
 // when one of them is well again.
@@ -229,6 +151,71 @@ func TestCallThatFailedEverywhereLooksTheRecordsUpAgain(t *testing.T) {
 		s.dns.set(secureName, srv(1, 1, "b.example.com."), srv(2, 1, "c.example.com."))
 		s.wantGet(t, "a b c") // b is not asked a second time
 		s.wantGet(t, "c")     // what is held against b is not forgotten
+
+		s.turn(false, "c")
+		s.dns.set(secureName, srv(1, 1, "c.example.com."), srv(2, 1, "d.example.com."), srv(3, 1, "b.example.com."))
+		s.turn(false, "d")
+		pass(10 * time.Second)
+		var ce *client.ClusterError
+		if hosts, err := s.get(t); !errors.As(err, &ce) || len(ce.Errors) != 3 || strings.Count(hosts, "d") != 1 || len(hosts) != len("b c d") {
+			t.Errorf("asked %s: %v; want each once", hosts, err)
+		}
+	})
+}
+
+// Among the endpoints that were just found, one that is slow is left in time.
+func TestNewEndpointThatIsSlowIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+		s.turn(false, "a", "b")
+		s.dns.set(secureName, srv(1, 1, "slow.example.com."), srv(2, 1, "c.example.com."), srv(3, 1, "b.example.com."))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := s.kapi.Get(ctx, "/a", nil)
+		if hosts := hostsSince(s.f, 0); err != nil || hosts != "a b slow c" {
+			t.Errorf("asked %s: %v", hosts, err)
+		}
+	})
+}
+
+// SetEndpoints counts, and not a look-up that was on its way.
+func TestSetEndpointsGoesBeforeALookUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s.members = membersReply("https://mine.example.com:1")
+		s.dns.set(secureName, srv(1, 1, "b.example.com."))
+		s.dns.slowDown(time.Second)
+		var synced sync.WaitGroup
+		synced.Go(func() {
+			if err := s.client.Sync(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if err := s.client.SetEndpoints([]string{"https://mine.example.com:1"}); err != nil {
+			t.Error(err)
+		}
+		synced.Wait()
+		if got := s.client.Endpoints(); !slices.Equal(got, []string{"https://mine.example.com:1"}) {
+			t.Errorf("endpoints are %q", got)
+		}
+	})
+}
+
+// A caller that goes away while it looks the records up does not keep the next
+// one from it.
+func TestCancelledLookUpDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s.turn(false, "a")
+		s.dns.set(secureName, srv(1, 1, "b.example.com."))
+		s.dns.slowDown(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		if _, err := s.kapi.Get(ctx, "/a", nil); !same(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		s.wantGet(t, "a b")
 	})
 }
 
@@ -274,6 +261,11 @@ func TestFailedCallLooksUpAtMostOnceAPause(t *testing.T) {
 		s.dns.set(secureName, srv(1, 1, "b.example.com."))
 		pass(time.Minute)
 		s.wantGet(t, "a b")
+		s.turn(false, "b")
+		s.get(t)
+		pass(firstPause)
+		s.dns.set(secureName, srv(1, 1, "c.example.com."))
+		s.wantGet(t, "b c")
 	})
 }
 
