@@ -59,6 +59,15 @@ func serveDNS(t *testing.T, records map[string][]dnsmessage.SRVResource) *dnsSer
 	return s
 }
 
+// wakeResolver makes package net set up what all look-ups share. Were that done in
+// the bubble of one test, no other could look anything up.
+func wakeResolver() {
+	nobody := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("nobody is asked")
+	}}
+	nobody.LookupSRV(context.Background(), "", "", "example.com.")
+}
+
 // newDNSServer makes a server without sockets, for memoryResolver.
 func newDNSServer(t *testing.T, records map[string][]dnsmessage.SRVResource) *dnsServer {
 	t.Helper()
