@@ -31,12 +31,15 @@ const (
 	EndpointSelectionPrioritizeLeader
 )
 
-// Config is what New makes a client of. Only Endpoints must be set.
+// Config is what New makes a client of. Only Endpoints must be set; with
+// NewFromSRV they must not.
 type Config struct {
 	// Endpoints are the URLs of the members, or of proxies before them: http,
 	// https, unix or unixs, with a port where it is not the scheme's, and with a
-	// path where etcd is not at the root. "host:port" means http. What follows
-	// unix:// is the name of the socket's file: unix:///run/etcd.sock, or
+	// path where etcd is not at the root. "host:port" means http. A dot at the end
+	// of a host's name makes it absolute for the look-up; it is not sent as part
+	// of Host, nor is it part of the name that is verified. What follows unix://
+	// is the name of the socket's file: unix:///run/etcd.sock, or
 	// unix://localhost:2379 in the working directory. A user and a
 	// password in a URL are the credentials for that endpoint, in place of
 	// Username and Password; they are never printed.
@@ -124,7 +127,8 @@ type Client interface {
 	// that were configured stay as fallbacks, behind them, so Sync never strands
 	// a client. Plain http URLs are left out where credentials are set and all
 	// that was configured is https. When Sync fails, nothing changes; the error
-	// is that of a read, or ErrNoEndpoints when no client URL can be used.
+	// is that of a read, or ErrNoEndpoints when no client URL can be used. A
+	// client of NewFromSRV looks the records up first, and keeps what they say.
 	Sync(context.Context) error
 
 	// AutoSync calls Sync now and then every interval, and sooner when a call
@@ -143,7 +147,8 @@ type Client interface {
 	// SetEndpoints replaces the configured endpoints, and what Sync found. A
 	// list that is empty (ErrNoEndpoints) or has a bad entry
 	// (*InvalidInputError) is refused as a whole. An endpoint known before keeps
-	// its credentials when the new URL has none.
+	// its credentials when the new URL has none. A client of NewFromSRV does not
+	// look the records up any more.
 	SetEndpoints(eps []string) error
 
 	// Do sends the action to the pinned endpoint and, as far as the action may
@@ -160,6 +165,18 @@ type Client interface {
 // New makes a client. It sends nothing. The error is ErrNoEndpoints or an
 // *InvalidInputError that names what was wrong.
 func New(cfg Config) (Client, error) {
+	c, err := newClusterClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetEndpoints(cfg.Endpoints); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// newClusterClient makes a client that has no endpoints yet.
+func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	switch {
 	case cfg.HeaderTimeoutPerRequest < 0:
 		return nil, &InvalidInputError{Field: "HeaderTimeoutPerRequest", Value: cfg.HeaderTimeoutPerRequest.String(), Reason: "it is negative"}
@@ -208,9 +225,6 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.maxBytes == 0 {
 		c.exchange.maxBytes = defaultMaxResponseBytes
 	}
-	if err := c.SetEndpoints(cfg.Endpoints); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
@@ -233,7 +247,8 @@ type httpClusterClient struct {
 	nextLookup  time.Time     // not before
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
-	configured []*endpoint // the endpoints of New or SetEndpoints
+	configured []*endpoint // the endpoints of New or SetEndpoints, or those discovered
+	discovery  *discovery  // nil: they are not found by records
 }
 
 // Do implements Client.

@@ -17,12 +17,17 @@ type endpoint struct {
 	path  string  // the base path, escaped, without the slash at its end
 	login *login  // credentials that were in its URL; nil: Config's
 	name  string  // what people see: the URL as given, without credentials
+	rank  int     // in a ranked list: those of a lower one are tried first
 
 	// Shared with the endpoint's successors in later lists.
 	suspicion  *suspicion
 	standstill *standstill
 	counts     *endpointCounts
 }
+
+// unannounced is the rank, behind all priorities of records, of an endpoint that
+// only the members tell of.
+const unannounced = 1 << 16
 
 // origin identifies the server behind the endpoint, whatever its spelling.
 func (e *endpoint) origin() string { return originOf(&e.base) }
@@ -45,7 +50,8 @@ func originOf(u *url.URL) string {
 			port = "443"
 		}
 	}
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") // absolute or not, it is the same
+	return u.Scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
@@ -157,8 +163,9 @@ func appendNew(endpoints []*endpoint, e *endpoint) []*endpoint {
 // endpointList is the immutable set of endpoints in use: as given, and in the
 // order in which they are tried.
 type endpointList struct {
-	given []*endpoint
-	order []*endpoint
+	given  []*endpoint
+	order  []*endpoint
+	ranked bool // the endpoints' ranks hold
 }
 
 // newEndpointList puts the first n of the endpoints into random order, so that
@@ -219,19 +226,34 @@ func (t *tries) forget(i int) {
 }
 
 // choose gives the place of the next endpoint to try: the pinned one, then round
-// robin; suspects after all others. It is false when all have been tried.
+// robin; suspects after all others. Where ranks hold, that is the order within
+// each of them. It is false when all have been tried.
 func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int, bool) {
-	fallback := -1
+	best, fallback := -1, -1
 	for i := range v.order {
 		switch {
 		case tried.has(i):
-		case !isSuspect(v.at(i)):
+		case isSuspect(v.at(i)):
+			fallback = v.first(fallback, i)
+		case !v.ranked:
 			return i, true
-		case fallback < 0:
-			fallback = i
+		default:
+			best = v.first(best, i)
 		}
 	}
-	return fallback, fallback >= 0
+	if best < 0 {
+		best = fallback
+	}
+	return best, best >= 0
+}
+
+// first gives which of two places comes first; i, which may be -1 for none, was
+// come to before j.
+func (v *endpointView) first(i, j int) int {
+	if i < 0 || v.ranked && v.at(j).rank < v.at(i).rank {
+		return j
+	}
+	return i
 }
 
 // same gives the endpoint with the origin and base path of ep, or nil.

@@ -51,6 +51,9 @@ func (rt *route) apply(req *http.Request) error {
 	if rt.next != nil {
 		req.URL, req.Host = rt.next, ""
 	}
+	if req.URL != nil && (req.Host == "" || req.Host == req.URL.Host) {
+		req.Host = withoutRootDot(req.URL.Host)
+	}
 	rt.current = req.URL
 	if rt.left {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
@@ -108,6 +111,9 @@ func (rt *route) follow(r *reply) error {
 		rt.left = true
 	} else {
 		rt.at = known
+		if withoutRootDot(known.base.Host) != known.base.Host {
+			next.Host = known.base.Host // not to be looked up as another name
+		}
 	}
 	rt.next = next
 	return nil

@@ -16,6 +16,8 @@ type sending struct {
 
 	tried   tries
 	overdue int           // the endpoint that was left though it is alive; -1: none
+	gone    int           // how many have failed that are not in the view
+	renewed bool          // the endpoints have been looked up again
 	failed  *ClusterError // nil while no endpoint has failed
 }
 
@@ -49,7 +51,13 @@ func (s *sending) send(ctx context.Context) (*reply, error) {
 			s.tried.forget(s.overdue) // the others have failed: it was merely late
 		}
 	}
+	if s.renew(ctx) {
+		return s.send(ctx)
+	}
 	s.client.allFailed.tell()
+	if err := ctx.Err(); err != nil && s.renewed {
+		return nil, err
+	}
 	s.callFailed(ctx)
 	return nil, s.failed
 }
@@ -58,7 +66,7 @@ func (s *sending) failures() int {
 	if s.failed == nil {
 		return 0
 	}
-	return len(s.failed.Errors)
+	return len(s.failed.Errors) - s.gone
 }
 
 // try asks the i-th endpoint. It is done when the call is.

@@ -45,6 +45,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 		}
 	}
 	c.configured = endpoints
+	c.discovery = nil
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
 	c.doubtLeader()
 	return nil
@@ -63,6 +64,7 @@ func (c *httpClusterClient) Sync(ctx context.Context) error {
 
 // sync does what Sync does, and says nothing of it.
 func (c *httpClusterClient) sync(ctx context.Context) error {
+	c.lookAgain(ctx, false, nil)
 	for {
 		configured := c.configuredEndpoints()
 		members, err := NewMembersAPI(c).List(ctx)
@@ -97,14 +99,18 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	if !slices.Equal(c.configured, configured) {
 		return false
 	}
-	all := slices.Clone(advertised)
-	for _, ep := range configured {
+	first, behind := advertised, configured
+	if c.discovery != nil {
+		first, behind = configured, advertised // the records say what comes first
+	}
+	all := slices.Clone(first)
+	for _, ep := range behind {
 		all = appendNew(all, ep)
 	}
 	c.doubtLeader()
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
-		c.pool.replace(newEndpointList(all, len(advertised)))
+		c.pool.replace(c.newList(all, len(first)))
 	}
 	return true
 }
@@ -116,7 +122,7 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 	isSocket := func(ep *endpoint) bool { return isSocketScheme(ep.base.Scheme) }
 	// A member's socket is on its own machine, which need not be this one.
 	sockets := slices.ContainsFunc(configured, isSocket)
-	secret := c.exchange.login != nil || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
+	secret := c.exchange.login != nil || c.isDiscovered() || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
 	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
 
 	var usable []*endpoint
@@ -126,7 +132,7 @@ func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endp
 			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) || !sockets && isSocket(ep) {
 				continue // others are left, and the configured ones in any case
 			}
-			ep.login = nil
+			ep.login, ep.rank = nil, unannounced
 			for _, known := range configured {
 				if known.origin() == ep.origin() {
 					ep = known

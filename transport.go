@@ -36,7 +36,7 @@ const (
 func newDefaultTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: defaultDialTimeout, KeepAliveConfig: defaultKeepAlive()}
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxyByName(http.ProxyFromEnvironment),
 		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   defaultHandshakeTimeout,
 		MaxIdleConnsPerHost:   idleConnsPerHost,

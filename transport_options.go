@@ -174,7 +174,7 @@ func (o *TransportOptions) checkProxy() error {
 func (o *TransportOptions) proxy() func(*http.Request) (*url.URL, error) {
 	switch {
 	case o.ProxyFromEnvironment:
-		return http.ProxyFromEnvironment
+		return proxyByName(http.ProxyFromEnvironment)
 	case o.Proxy != nil:
 		u := *o.Proxy
 		return http.ProxyURL(&u)
