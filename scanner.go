@@ -11,6 +11,11 @@ const (
 	// windowSize is how much of a body is held at a time.
 	windowSize = 32 << 10
 
+	// A body that is longer than longBody is read through a wide window, which
+	// takes fewer reads and wake-ups, and less of what it is read from.
+	longBody   = 512 << 10
+	wideWindow = 128 << 10
+
 	// maxPooledWindow is the largest buffer worth keeping for the next body.
 	maxPooledWindow = 64 << 10
 
@@ -141,7 +146,10 @@ func (s *scanner) makeRoom() {
 		return
 	}
 	rest := s.data[s.pos:]
-	if len(rest) > len(s.window)/2 {
+	switch {
+	case len(s.window) < wideWindow && s.limit-s.left > longBody:
+		s.window = make([]byte, wideWindow)
+	case len(rest) > len(s.window)/2:
 		s.window = make([]byte, 2*len(s.window))
 	}
 	s.data, s.pos = s.window[:copy(s.window, rest)], 0
