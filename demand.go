@@ -40,7 +40,7 @@ func (d *demand) request(ctx context.Context, ep *endpoint, u *url.URL) *http.Re
 	}
 	// In one literal, for a request is large and WithContext copies it.
 	req := (&http.Request{
-		Method: d.method, URL: u, Host: withoutRootDot(u.Host), Header: http.Header{}, Body: http.NoBody,
+		Method: d.method, URL: u, Host: ep.host, Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	switch d.kind {
@@ -65,5 +65,5 @@ func newBody(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(
 // requestOf makes the request to an endpoint that is known by its URL alone. The
 // caller's context is attached by whoever sends it.
 func requestOf(d demand, ep url.URL) *http.Request {
-	return d.request(context.Background(), &endpoint{base: ep, path: strings.TrimSuffix(ep.EscapedPath(), "/")}, &url.URL{})
+	return d.request(context.Background(), newEndpoint(ep), &url.URL{})
 }

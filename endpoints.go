@@ -14,6 +14,7 @@ import (
 // endpoint is one address that requests can go to.
 type endpoint struct {
 	base  url.URL // scheme, host and base path; no credentials
+	host  string  // what Host says
 	path  string  // the base path, escaped, without the slash at its end
 	login *login  // credentials that were in its URL; nil: Config's
 	name  string  // what people see: the URL as given, without credentials
@@ -61,18 +62,25 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}, counts: &endpointCounts{}}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		e.login = newLogin(u.User.Username(), password)
-	}
-	e.base.User = nil
-	e.name = e.base.String()
+	user := u.User
+	u.User = nil
+	name := u.String()
 	if isSocketScheme(u.Scheme) {
-		e.base = url.URL{Scheme: u.Scheme, Host: socketHost(u)}
+		u = &url.URL{Scheme: u.Scheme, Host: socketHost(u)}
 	}
-	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
+	e := newEndpoint(*u)
+	e.name, e.suspicion, e.standstill, e.counts = name, &suspicion{}, &standstill{}, &endpointCounts{}
+	if user != nil {
+		password, _ := user.Password()
+		e.login = newLogin(user.Username(), password)
+	}
 	return e, nil
+}
+
+// newEndpoint makes an endpoint that requests can be made for, and that is not
+// kept account of yet.
+func newEndpoint(base url.URL) *endpoint {
+	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimSuffix(base.EscapedPath(), "/")}
 }
 
 // parseEndpointURL gives the URL, or the reason why it is none of an endpoint.

@@ -51,7 +51,7 @@ func (k *keysAction) takesBody() bool { return k.streamed }
 func (k *keysAction) consume(r *reply, body *trip, limit int64) error {
 	var err error
 	k.resp, r.body, err = decodeTreeFrom(body, limit)
-	if isReadError(err) || isTooLarge(err) {
+	if err != nil && (isReadError(err) || isTooLarge(err)) {
 		return err
 	}
 	k.taken, k.err = true, err

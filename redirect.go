@@ -79,7 +79,9 @@ func (rt *route) target() *endpoint {
 	if !rt.left {
 		return rt.at
 	}
-	return &endpoint{base: url.URL{Scheme: rt.current.Scheme, Host: rt.current.Host}, name: originOf(rt.current)}
+	e := newEndpoint(url.URL{Scheme: rt.current.Scheme, Host: rt.current.Host})
+	e.name = originOf(rt.current)
+	return e
 }
 
 // isRedirect is true for any 3xx that names a place to go.

@@ -50,7 +50,7 @@ type scanner struct {
 	left    int64 // of limit
 	err     error // why refill gave up, unless the body just ended
 
-	head    []byte // the beginning of the body, of at most maxBodyInError bytes
+	head    []byte // the beginning of the body, once it has left the window
 	scratch []byte // a string without its escapes
 	depth   int
 }
@@ -106,7 +106,7 @@ func (s *scanner) refill() bool {
 			return false
 		}
 		if n > 0 {
-			s.grow(n)
+			s.data = s.window[:len(s.data)+n]
 			return true
 		}
 	}
@@ -118,15 +118,6 @@ func (s *scanner) refill() bool {
 	}
 	s.err = &bodyReadError{s.pending}
 	return false
-}
-
-// grow takes n bytes that were read behind data.
-func (s *scanner) grow(n int) {
-	from := len(s.data)
-	s.data = s.window[:from+n]
-	if missing := maxBodyInError - len(s.head); missing > 0 {
-		s.head = append(s.head, s.data[from:from+min(n, missing)]...)
-	}
 }
 
 // end puts the white space behind the body.
@@ -144,6 +135,9 @@ func (s *scanner) end() bool {
 func (s *scanner) makeRoom() {
 	if len(s.data) < len(s.window)-windowPad {
 		return
+	}
+	if len(s.head) == 0 {
+		s.head = append(s.head, s.data[:min(len(s.data), maxBodyInError)]...)
 	}
 	rest := s.data[s.pos:]
 	switch {
@@ -283,4 +277,13 @@ func (s *scanner) failure() error {
 }
 
 // quote copies the beginning of the body for an error.
-func (s *scanner) quote() []byte { return bytes.Clone(s.head) }
+func (s *scanner) quote() []byte {
+	if len(s.head) > 0 {
+		return bytes.Clone(s.head)
+	}
+	body := s.data // it has not left the window
+	if s.ended {
+		body = body[:len(body)-windowPad]
+	}
+	return bytes.Clone(body[:min(len(body), maxBodyInError)])
+}

@@ -116,11 +116,12 @@ func (t *trip) giveUp(reason error) { t.arm().cancel(reason) }
 // enter says what is waited for from now on, and that something came.
 func (t *trip) enter(p phase) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.phase = p
 	if !t.armed {
+		t.mu.Unlock()
 		return
 	}
+	defer t.mu.Unlock()
 	if t.kit.headerTimer != nil {
 		t.kit.headerTimer.Stop()
 	}
