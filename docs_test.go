@@ -44,6 +44,7 @@ var docsImports = map[string]string{
 	"rand":      "crypto/rand",
 	"slog":      "log/slog",
 	"strconv":   "strconv",
+	"strings":   "strings",
 	"time":      "time",
 	"tls":       "crypto/tls",
 	"url":       "net/url",
