@@ -3,9 +3,13 @@ package client_test
 import (
 	"fmt"
 	"go/ast"
+	"go/doc"
+	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -180,5 +184,88 @@ var N int
 	const want = "p.go:3:6: A\np.go:5:6: B\np.go:10:2: B.F\np.go:16:2: H.I\np.go:19:10: J\np.go:29:5: N"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+var unresolvedLink = regexp.MustCompile(`\[\*?(\w+\.)*[A-Z]\w*\]`)
+
+// deadLinks gives the words in brackets of a package's comments that look like
+// links to names and lead nowhere. Comments of fields and of the methods of
+// interfaces are left out: they are shown as they are.
+func deadLinks(p *doc.Package) []string {
+	texts := []string{p.Doc}
+	funcs, values := p.Funcs, slices.Concat(p.Consts, p.Vars)
+	for _, typ := range p.Types {
+		texts = append(texts, typ.Doc)
+		funcs = slices.Concat(funcs, typ.Funcs, typ.Methods)
+		values = slices.Concat(values, typ.Consts, typ.Vars)
+	}
+	for _, f := range funcs {
+		texts = append(texts, f.Doc)
+	}
+	for _, v := range values {
+		texts = append(texts, v.Doc)
+	}
+	var dead []string
+	for _, text := range texts {
+		eachWord(p.Parser().Parse(text).Content, func(word comment.Text) {
+			if plain, ok := word.(comment.Plain); ok {
+				dead = append(dead, unresolvedLink.FindAllString(string(plain), -1)...)
+			}
+		})
+	}
+	return dead
+}
+
+// eachWord visits the words of a comment, code aside.
+func eachWord(blocks []comment.Block, visit func(comment.Text)) {
+	for _, block := range blocks {
+		var words []comment.Text
+		switch b := block.(type) {
+		case *comment.Paragraph:
+			words = b.Text
+		case *comment.Heading:
+			words = b.Text
+		case *comment.List:
+			for _, item := range b.Items {
+				eachWord(item.Content, visit)
+			}
+		}
+		for _, word := range words {
+			visit(word)
+		}
+	}
+}
+
+func TestDocCommentsLinkToNames(t *testing.T) {
+	for pattern, path := range map[string]string{
+		"*.go":        "github.com/coreos/etcd/client",
+		"mirror/*.go": "github.com/coreos/etcd/client/mirror",
+	} {
+		fset, files := sources(t, pattern)
+		p, err := doc.NewFromFiles(fset, files, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dead := range deadLinks(p) {
+			t.Errorf("%s: %s leads nowhere", path, dead)
+		}
+	}
+}
+
+// TestDocCommentsLinkToNamesFindsMistakes tests the tester.
+func TestDocCommentsLinkToNamesFindsMistakes(t *testing.T) {
+	const text = "// Package p has [T], [T.M] and [Missing].\npackage p\n\n// T is not [*Other].\ntype T int\n\n// M has no [T.N]:\n//   - nor [Q].\nfunc (T) M() {}\n"
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "p.go", text, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := doc.NewFromFiles(fset, []*ast.File{file}, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(deadLinks(p), " "), "[Missing] [*Other] [T.N] [Q]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
