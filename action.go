@@ -1,10 +1,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // HTTPAction is one call in the form of an HTTP request, for [Client.Do].
@@ -42,6 +44,9 @@ const (
 type outgoing interface {
 	// demand says what to ask for.
 	demand() demand
+
+	// describe gives the method, and the path below the endpoint's, escaped.
+	describe() (method, path string)
 
 	retryClass() retryClass
 
@@ -84,8 +89,9 @@ type foreignAction struct {
 	HTTPAction
 	plain
 
-	class retryClass
-	waits bool
+	method, path string
+	class        retryClass
+	waits        bool
 }
 
 // outgoingOf gives act as the client sees it; base is any endpoint's.
@@ -98,13 +104,19 @@ func outgoingOf(act HTTPAction, base url.URL) outgoing {
 		if req.Method == http.MethodGet || req.Method == http.MethodHead {
 			f.class = classRead
 		}
-		f.waits = req.URL != nil && req.URL.Query().Get("wait") == "true"
+		f.method = cmp.Or(req.Method, http.MethodGet)
+		if req.URL != nil {
+			f.path = strings.TrimPrefix(req.URL.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/"))
+			f.waits = req.URL.Query().Get("wait") == "true"
+		}
 	}
 	return f
 }
 
 func (f *foreignAction) retryClass() retryClass { return f.class }
 func (f *foreignAction) isLongPoll() bool       { return f.waits }
+
+func (f *foreignAction) describe() (method, path string) { return f.method, f.path }
 
 // demand says nothing: such an action makes its requests itself.
 func (f *foreignAction) demand() demand { return demand{} }
@@ -126,6 +138,8 @@ type action struct {
 	asks  demand
 	class retryClass
 }
+
+func (a *action) describe() (method, path string) { return a.asks.method, a.asks.path }
 
 func (a *action) retryClass() retryClass { return a.class }
 

@@ -13,6 +13,8 @@ type attempt struct {
 	status int   // of the reply; 0 when there was none
 	err    error // nil when the reply is the answer
 
+	redirects int // that were followed
+
 	ended     bool // a long poll that ended quietly: neither answer nor failure
 	elsewhere bool // it ended so soon that the next one should be made elsewhere
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -30,18 +31,24 @@ const (
 	EndpointSelectionPrioritizeLeader
 )
 
-// Config is what New makes a client of. Only Endpoints must be set.
+// Config is what New makes a client of. Only Endpoints must be set; with
+// NewFromSRV they must not.
 type Config struct {
 	// Endpoints are the URLs of the members, or of proxies before them: http,
 	// https, unix or unixs, with a port where it is not the scheme's, and with a
-	// path where etcd is not at the root. "host:port" means http. A user and a
+	// path where etcd is not at the root. "host:port" means http. A dot at the end
+	// of a host's name makes it absolute for the look-up; it is not sent as part
+	// of Host, nor is it part of the name that is verified. What follows unix://
+	// is the name of the socket's file: unix:///run/etcd.sock, or
+	// unix://localhost:2379 in the working directory. A user and a
 	// password in a URL are the credentials for that endpoint, in place of
 	// Username and Password; they are never printed.
 	Endpoints []string
 
 	// Transport makes the HTTP exchanges; nil means DefaultTransport. Any
-	// http.RoundTripper will do. unix endpoints need one that knows the scheme
-	// (http.Transport.RegisterProtocol).
+	// http.RoundTripper will do; NewTransport makes one with certificates and
+	// bounds of one's own. unix endpoints work with these two, and with what
+	// wraps them.
 	Transport CancelableTransport
 
 	// CheckRedirect decides how long redirects are followed; nil means
@@ -87,6 +94,25 @@ type Config struct {
 	// otherwise sent to the next endpoint when the outcome at one is unknown,
 	// then stop with an error that is ErrOutcomeUnknown, as conditional ones do.
 	StrictWrites bool
+
+	// Trace is told of each attempt, and of what else becomes of the endpoints,
+	// the watches and Sync; nil means nobody is. New copies it. See [WithTrace]
+	// for the calls of one context.
+	Trace *Trace
+
+	// Logger is told at Debug which endpoints failed or are well again and which
+	// watches are made again, and at Warn of calls that failed on all endpoints
+	// or may have been applied and of a Sync that failed; nil means silence.
+	// Credentials, values and the bodies of replies are not logged; keys are.
+	Logger *slog.Logger
+
+	// Quorum makes every Get of the client's KeysAPIs one with
+	// GetOptions.Quorum: never stale, slower, and an error while there is no
+	// quorum. It is the default that a GetOptions of a caller's can't take back;
+	// local reads need a client of their own. It also holds below a type that
+	// embeds the client and passes actions on; for one that wraps them in its own,
+	// use QuorumReads. Watches are as they are.
+	Quorum bool
 }
 
 // Client sends actions to a cluster. It is safe for concurrent use. Make it with
@@ -101,13 +127,15 @@ type Client interface {
 	// that were configured stay as fallbacks, behind them, so Sync never strands
 	// a client. Plain http URLs are left out where credentials are set and all
 	// that was configured is https. When Sync fails, nothing changes; the error
-	// is that of a read, or ErrNoEndpoints when no client URL can be used.
+	// is that of a read, or ErrNoEndpoints when no client URL can be used. A
+	// client of NewFromSRV looks the records up first, and keeps what they say.
 	Sync(context.Context) error
 
 	// AutoSync calls Sync now and then every interval, and sooner when a call
 	// fails on all endpoints. It returns only when the context ends, with the
 	// context's error. A Sync that failed is tried again after a pause that
-	// grows from one second to the interval. An interval of zero or less means
+	// grows from one second to the interval; Trace.SyncDone and Config.Logger
+	// are told of it. An interval of zero or less means
 	// 10 seconds.
 	AutoSync(context.Context, time.Duration) error
 
@@ -119,7 +147,8 @@ type Client interface {
 	// SetEndpoints replaces the configured endpoints, and what Sync found. A
 	// list that is empty (ErrNoEndpoints) or has a bad entry
 	// (*InvalidInputError) is refused as a whole. An endpoint known before keeps
-	// its credentials when the new URL has none.
+	// its credentials when the new URL has none. A client of NewFromSRV does not
+	// look the records up any more.
 	SetEndpoints(eps []string) error
 
 	// Do sends the action to the pinned endpoint and, as far as the action may
@@ -136,6 +165,18 @@ type Client interface {
 // New makes a client. It sends nothing. The error is ErrNoEndpoints or an
 // *InvalidInputError that names what was wrong.
 func New(cfg Config) (Client, error) {
+	c, err := newClusterClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetEndpoints(cfg.Endpoints); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// newClusterClient makes a client that has no endpoints yet.
+func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	switch {
 	case cfg.HeaderTimeoutPerRequest < 0:
 		return nil, &InvalidInputError{Field: "HeaderTimeoutPerRequest", Value: cfg.HeaderTimeoutPerRequest.String(), Reason: "it is negative"}
@@ -154,7 +195,9 @@ func New(cfg Config) (Client, error) {
 			maxBytes:      cfg.MaxResponseBytes,
 		},
 		strictWrites: cfg.StrictWrites,
+		quorum:       cfg.Quorum,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
+		sight:        newSight(&cfg),
 	}
 	if cfg.Username != "" {
 		c.exchange.login = newLogin(cfg.Username, cfg.Password)
@@ -162,7 +205,7 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
-	c.prober.transport = c.exchange.transport
+	c.prober.transport, c.prober.sight = c.exchange.transport, c.sight
 	c.doubts.Store(1)
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
@@ -171,7 +214,8 @@ func New(cfg Config) (Client, error) {
 			c.exchange.stalls.interval = defaultStallInterval
 		}
 	}
-	if _, ok := c.exchange.transport.(*http.Transport); ok {
+	switch c.exchange.transport.(type) {
+	case *http.Transport, *Transport:
 		c.exchange.kits.reuse = true
 		c.exchange.stalls.clock = &alarmClock{}
 	}
@@ -181,9 +225,6 @@ func New(cfg Config) (Client, error) {
 	if c.exchange.maxBytes == 0 {
 		c.exchange.maxBytes = defaultMaxResponseBytes
 	}
-	if err := c.SetEndpoints(cfg.Endpoints); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
@@ -192,9 +233,11 @@ func New(cfg Config) (Client, error) {
 type httpClusterClient struct {
 	exchange     exchange
 	strictWrites bool
+	quorum       bool
 	preferLeader bool
 	pool         endpointPool
 	prober       prober
+	sight        *sight
 
 	allFailed   signal // a call has failed on all endpoints
 	term        atomic.Uint64
@@ -204,7 +247,8 @@ type httpClusterClient struct {
 	nextLookup  time.Time     // not before
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
-	configured []*endpoint // the endpoints of New or SetEndpoints
+	configured []*endpoint // the endpoints of New or SetEndpoints, or those discovered
+	discovery  *discovery  // nil: they are not found by records
 }
 
 // Do implements Client.
@@ -214,6 +258,9 @@ func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Respo
 	}
 	if act == nil {
 		return nil, nil, ErrNoRequest
+	}
+	if keys, ok := act.(*keysAction); ok && c.quorum {
+		keys.readByQuorum()
 	}
 	r, err := c.do(ctx, outgoingOf(act, c.pool.view().at(0).base))
 	if err != nil {

@@ -33,7 +33,7 @@ func curlCommand(req *http.Request) string {
 	words := []string{"curl", "-X", req.Method, shellQuote(u.String())}
 	var names []string
 	for name := range req.Header {
-		if name != "Authorization" && name != "Cookie" && name != "Proxy-Authorization" {
+		if !isSecretHeader(name) {
 			names = append(names, name)
 		}
 	}
@@ -48,9 +48,20 @@ func curlCommand(req *http.Request) string {
 	return strings.Join(words, " ")
 }
 
+// isSecretHeader is true for the names of header fields that hold credentials:
+// those that this client sends, and those that a Client around it may add.
+func isSecretHeader(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"authorization", "cookie", "token", "secret", "password", "api-key"}, func(word string) bool {
+		return strings.Contains(name, word)
+	})
+}
+
+const hiddenBody = "(a body with a password is not shown)"
+
 func bodyForDisplay(req *http.Request) string {
 	if strings.Contains(req.URL.Path, authUsersPath+"/") {
-		return "(a body with a password is not shown)"
+		return hiddenBody
 	}
 	body, err := req.GetBody()
 	if err != nil {
@@ -61,6 +72,9 @@ func bodyForDisplay(req *http.Request) string {
 	var text strings.Builder
 	if _, err := io.Copy(&text, io.LimitReader(body, most)); err != nil {
 		return "(" + err.Error() + ")"
+	}
+	if strings.Contains(text.String(), `"password"`) {
+		return hiddenBody // a redirect has given it another path; forms escape the quotes
 	}
 	return text.String()
 }

@@ -79,6 +79,8 @@ func TestCurlCommandHasNoSecrets(t *testing.T) {
 	req.SetBasicAuth("root", "secret")
 	req.Header.Set("Cookie", "session=secret")
 	req.Header.Set("Proxy-Authorization", "Basic secret")
+	req.Header.Set("X-Auth-Token", "secret")
+	req.Header.Set("X-API-Key", "secret")
 	got := curlCommand(req)
 	for _, secret := range []string{"secret", "Authorization", "Basic", "cm9vd"} { // "root" in base64 begins so
 		if strings.Contains(got, secret) {
@@ -192,4 +194,63 @@ func TestCurlDebugIsSwitchedAtAnyTime(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// All that a client sends with a password, redirects included, while others switch
+// the printing on and off.
+func TestCurlDebugPrintsNoPassword(t *testing.T) {
+	printed := stderrTo(t)
+	t.Cleanup(DisablecURLDebug)
+	EnablecURLDebug()
+	c, err := New(Config{
+		Endpoints: []string{"http://root:hunter2@a", "http://b"}, Username: "app", Password: "hunter2",
+		Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+			resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"user":"joe"}`)), Request: req}
+			if !strings.HasPrefix(req.URL.Path, "/moved") {
+				resp.StatusCode = http.StatusTemporaryRedirect
+				resp.Header.Set("Location", "http://eve:hunter2@"+req.URL.Host+"/moved")
+			}
+			return resp, nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := NewAuthUserAPI(c)
+	const calls = 100
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range calls {
+				if addErr := users.AddUser(t.Context(), "joe", "hunter2"); addErr != nil {
+					t.Error(addErr)
+				}
+				if _, changeErr := users.ChangePassword(t.Context(), "joe", "hunter2"); changeErr != nil {
+					t.Error(changeErr)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range calls {
+			DisablecURLDebug()
+			EnablecURLDebug()
+		}
+	})
+	wg.Wait()
+	text := printed()
+	for _, secret := range []string{"hunter2", "Authorization", "Basic"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("printed %q", secret)
+		}
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "curl -X PUT 'http://") || !strings.HasSuffix(line, " '"+hiddenBody+"'") {
+			t.Fatalf("printed %s", line)
+		}
+	}
+	if len(lines) < calls {
+		t.Errorf("printed %d lines", len(lines))
+	}
 }

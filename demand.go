@@ -40,7 +40,7 @@ func (d *demand) request(ctx context.Context, ep *endpoint, u *url.URL) *http.Re
 	}
 	// In one literal, for a request is large and WithContext copies it.
 	req := (&http.Request{
-		Method: d.method, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody,
+		Method: d.method, URL: u, Host: withoutRootDot(u.Host), Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	switch d.kind {

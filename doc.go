@@ -76,5 +76,7 @@
 // # How do I keep the endpoints current?
 //
 // Call Sync, or run AutoSync in a goroutine of yours until its context ends. The
-// endpoints you configured stay as fallbacks in any case.
+// endpoints you configured stay as fallbacks in any case. Where the cluster has
+// SRV records, [NewFromSRV] makes a client that looks them up, and again by each
+// Sync and when a call has failed on all endpoints.
 package client

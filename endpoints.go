@@ -17,11 +17,17 @@ type endpoint struct {
 	path  string  // the base path, escaped, without the slash at its end
 	login *login  // credentials that were in its URL; nil: Config's
 	name  string  // what people see: the URL as given, without credentials
+	rank  int     // in a ranked list: those of a lower one are tried first
 
 	// Shared with the endpoint's successors in later lists.
 	suspicion  *suspicion
 	standstill *standstill
+	counts     *endpointCounts
 }
+
+// unannounced is the rank, behind all priorities of records, of an endpoint that
+// only the members tell of.
+const unannounced = 1 << 16
 
 // origin identifies the server behind the endpoint, whatever its spelling.
 func (e *endpoint) origin() string { return originOf(&e.base) }
@@ -32,6 +38,9 @@ func (e *endpoint) isSame(other *endpoint) bool {
 }
 
 func originOf(u *url.URL) string {
+	if isSocketScheme(u.Scheme) {
+		return u.Scheme + "://" + u.Host // the name of a file
+	}
 	port := u.Port()
 	if port == "" {
 		switch u.Scheme {
@@ -41,11 +50,8 @@ func originOf(u *url.URL) string {
 			port = "443"
 		}
 	}
-	origin := u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-	if strings.HasPrefix(u.Scheme, "unix") {
-		origin += u.Path
-	}
-	return origin
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") // absolute or not, it is the same
+	return u.Scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
@@ -55,14 +61,17 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}}
+	e := &endpoint{base: *u, suspicion: &suspicion{}, standstill: &standstill{}, counts: &endpointCounts{}}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		e.login = newLogin(u.User.Username(), password)
 	}
 	e.base.User = nil
-	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
 	e.name = e.base.String()
+	if isSocketScheme(u.Scheme) {
+		e.base = url.URL{Scheme: u.Scheme, Host: socketHost(u)}
+	}
+	e.path = strings.TrimSuffix(e.base.EscapedPath(), "/")
 	return e, nil
 }
 
@@ -81,13 +90,13 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 		}
 		return nil, "it is not a URL"
 	}
-	unix := u.Scheme == "unix" || u.Scheme == "unixs"
+	unix := isSocketScheme(u.Scheme)
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" && !unix:
 		return nil, "its scheme is not http, https, unix or unixs"
 	case u.Opaque != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, "it has more than a scheme, a host, a port and a path"
-	case unix && u.Host == "" && u.Path == "":
+	case unix && strings.Trim(u.Host+u.Path, "/") == "":
 		return nil, "it names no socket"
 	case !unix && u.Hostname() == "":
 		return nil, "it has no host"
@@ -154,8 +163,9 @@ func appendNew(endpoints []*endpoint, e *endpoint) []*endpoint {
 // endpointList is the immutable set of endpoints in use: as given, and in the
 // order in which they are tried.
 type endpointList struct {
-	given []*endpoint
-	order []*endpoint
+	given  []*endpoint
+	order  []*endpoint
+	ranked bool // the endpoints' ranks hold
 }
 
 // newEndpointList puts the first n of the endpoints into random order, so that
@@ -216,19 +226,34 @@ func (t *tries) forget(i int) {
 }
 
 // choose gives the place of the next endpoint to try: the pinned one, then round
-// robin; suspects after all others. It is false when all have been tried.
+// robin; suspects after all others. Where ranks hold, that is the order within
+// each of them. It is false when all have been tried.
 func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int, bool) {
-	fallback := -1
+	best, fallback := -1, -1
 	for i := range v.order {
 		switch {
 		case tried.has(i):
-		case !isSuspect(v.at(i)):
+		case isSuspect(v.at(i)):
+			fallback = v.first(fallback, i)
+		case !v.ranked:
 			return i, true
-		case fallback < 0:
-			fallback = i
+		default:
+			best = v.first(best, i)
 		}
 	}
-	return fallback, fallback >= 0
+	if best < 0 {
+		best = fallback
+	}
+	return best, best >= 0
+}
+
+// first gives which of two places comes first; i, which may be -1 for none, was
+// come to before j.
+func (v *endpointView) first(i, j int) int {
+	if i < 0 || v.ranked && v.at(j).rank < v.at(i).rank {
+		return j
+	}
+	return i
 }
 
 // same gives the endpoint with the origin and base path of ep, or nil.
@@ -277,7 +302,7 @@ func (p *endpointPool) replace(list *endpointList) {
 		for _, ep := range list.given {
 			// One that is in use already must not be written to.
 			if known := old.same(ep); known != nil && known != ep {
-				ep.suspicion, ep.standstill = known.suspicion, known.standstill
+				ep.suspicion, ep.standstill, ep.counts = known.suspicion, known.standstill, known.counts
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func TestParseEndpoint(t *testing.T) {
 		{raw: "http://etcd:2379/", scheme: "http", host: "etcd:2379", path: "/", name: "http://etcd:2379/"},
 		{raw: "http://etcd:2379/base/path", scheme: "http", host: "etcd:2379", path: "/base/path", name: "http://etcd:2379/base/path"},
 		{raw: "http://etcd:2379/base%2Fpath", scheme: "http", host: "etcd:2379", path: "/base/path", name: "http://etcd:2379/base%2Fpath"},
-		{raw: "unix:///run/etcd.sock", scheme: "unix", path: "/run/etcd.sock", name: "unix:///run/etcd.sock"},
+		{raw: "unix:///run/etcd.sock", scheme: "unix", host: "+run+etcd.sock", name: "unix:///run/etcd.sock"},
 		{raw: "unixs://localhost:2379", scheme: "unixs", host: "localhost:2379", name: "unixs://localhost:2379"},
 		{raw: "http://root:pw@etcd:2379", scheme: "http", host: "etcd:2379", name: "http://etcd:2379", user: "root:pw"},
 		{raw: "root:pw@etcd:2379", scheme: "http", host: "etcd:2379", name: "http://etcd:2379", user: "root:pw"},

@@ -235,6 +235,7 @@ type InvalidInputError struct {
 	Field  string // what was wrong: "key", "value", "endpoint", "member ID", …
 	Value  string // what was passed; empty where it must not be shown
 	Reason string // why it was refused
+	Err    error  // what is behind it, such as an *fs.PathError; nil: nothing
 }
 
 // Error names the field, its value and the reason.
@@ -244,6 +245,9 @@ func (e *InvalidInputError) Error() string {
 	}
 	return fmt.Sprintf("client: invalid %s %q: %s", e.Field, e.Value, e.Reason)
 }
+
+// Unwrap gives Err.
+func (e *InvalidInputError) Unwrap() error { return e.Err }
 
 // IsKeyNotFound reports whether err is, wraps or holds an [Error] that says
 // that the key does not exist.

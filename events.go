@@ -86,7 +86,7 @@ type EventsOptions struct {
 	Buffer int
 
 	// Retry, unless nil, is called with each error that is not final, before it
-	// is tried again. It must not block.
+	// is tried again. It must not block. Trace.WatchRearmed is told of the same.
 	Retry func(error)
 }
 
@@ -189,16 +189,16 @@ func (f *follower) run(ctx context.Context) {
 	}
 	var source eventSource
 	var err error
-	var retry pace
+	var pace pace
 	if !f.opts.Snapshot {
 		source, err = f.source(f.opts.AfterIndex)
 	}
 	for err == nil {
-		retry.start()
+		pace.start()
 		if source == nil {
 			source, err = f.resync(ctx)
 		} else if err = source.follow(ctx, take); IsEventIndexCleared(err) {
-			source, err = nil, retry.keep(ctx)
+			source, err = nil, f.retry(ctx, &pace, err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -207,10 +207,23 @@ func (f *follower) run(ctx context.Context) {
 			if f.opts.Retry != nil {
 				f.opts.Retry(err)
 			}
-			err = retry.keep(ctx)
+			err = f.retry(ctx, &pace, err)
 		}
 	}
 	f.err = err
+}
+
+// retry waits before the key is watched again, or read.
+func (f *follower) retry(ctx context.Context, p *pace, why error) error {
+	k, ok := f.kapi.(*httpKeysAPI)
+	if !ok {
+		k = &httpKeysAPI{prefix: defaultKeysPrefix} // of which nobody is told but the context's
+	}
+	path, err := keyPath(k.prefix, f.key)
+	if err != nil {
+		path = f.key // somebody else's KeysAPI may take what this one does not
+	}
+	return p.keep(ctx, k.client, path, why)
 }
 
 // put hands an event to the loop; it is false when the context has ended.

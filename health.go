@@ -15,10 +15,19 @@ func (c *httpClusterClient) isSuspect(ep *endpoint) bool {
 // probes reports whether endpoints are asked for their pulse.
 func (c *httpClusterClient) probes() bool { return c.exchange.stalls.interval > 0 }
 
-// suspect notes that ep failed.
-func (c *httpClusterClient) suspect(ep *endpoint) {
-	ep.suspicion.raise(time.Now())
+// suspect notes that ep failed, and why.
+func (c *httpClusterClient) suspect(ctx context.Context, ep *endpoint, why error) {
+	if ep.suspicion.raise(time.Now()) {
+		c.sight.suspected(ctx, ep, why)
+	}
 	c.doubtLeader()
+}
+
+// absolve notes that ep has answered.
+func (c *httpClusterClient) absolve(ctx context.Context, ep *endpoint) {
+	if ep.suspicion.clear() {
+		c.sight.cleared(ctx, ep)
+	}
 }
 
 // recheckSuspects asks those suspects for their pulse that are due, so that no
@@ -37,8 +46,9 @@ func (c *httpClusterClient) recheckSuspects(view *endpointView) {
 
 func (c *httpClusterClient) recheck(ep *endpoint) {
 	patience := c.exchange.stalls.interval
-	if p := c.prober.ask(context.Background(), ep, patience); p == pulseGood || p == pulseStranger {
-		ep.suspicion.clear()
+	ctx := context.Background()
+	if p := c.prober.ask(ctx, ep, patience); p == pulseGood || p == pulseStranger {
+		c.absolve(ctx, ep)
 	}
 }
 
@@ -58,7 +68,7 @@ func (c *httpClusterClient) checkQuorum(ep *endpoint) {
 	patience := c.exchange.stalls.interval
 	ctx := context.Background()
 	if c.prober.ask(ctx, ep, patience) == pulseNoQuorum && c.anotherIsWell(ctx, ep, patience) {
-		c.suspect(ep)
+		c.suspect(ctx, ep, ErrNoQuorum)
 	}
 }
 
@@ -71,8 +81,9 @@ func (c *httpClusterClient) suspectTheDead(ep *endpoint, patience time.Duration)
 			continue
 		}
 		go func() {
-			if c.prober.ask(context.Background(), other, patience) == pulseNone {
-				c.suspect(other)
+			ctx := context.Background()
+			if c.prober.ask(ctx, other, patience) == pulseNone {
+				c.suspect(ctx, other, ErrStalled)
 			}
 		}()
 	}

@@ -87,7 +87,8 @@ type GetOptions struct {
 	Sort bool
 
 	// Quorum reads what a quorum of the members has agreed on: never stale,
-	// slower, and an error while there is no quorum.
+	// slower, and an error while there is no quorum. Config.Quorum is this for
+	// every Get of a client.
 	Quorum bool
 }
 
@@ -189,6 +190,7 @@ func NewKeysAPIWithPrefix(c Client, p string) KeysAPI { return &httpKeysAPI{clie
 type httpKeysAPI struct {
 	client Client
 	prefix string
+	quorum bool // see QuorumReads
 }
 
 // Get implements KeysAPI.
@@ -198,8 +200,8 @@ func (k *httpKeysAPI) Get(ctx context.Context, key string, opts *GetOptions) (*R
 		return nil, err
 	}
 	var q query
+	q.setTrue("quorum", k.quorum || opts != nil && opts.Quorum)
 	if opts != nil {
-		q.setTrue("quorum", opts.Quorum)
 		q.setTrue("recursive", opts.Recursive)
 		q.setTrue("sorted", opts.Sort)
 	}

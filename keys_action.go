@@ -22,6 +22,9 @@ type keysAction struct {
 func (k *keysAction) send(ctx context.Context, c Client) (*Response, error) {
 	if own, ok := c.(*httpClusterClient); ok {
 		k.streamed = true
+		if own.quorum {
+			k.readByQuorum()
+		}
 		if _, err := own.do(ctx, k); err != nil {
 			return nil, err
 		}

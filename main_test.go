@@ -13,6 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	wakeResolver()
 	code := m.Run()
 	client.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	if left := leakedGoroutines(20 * time.Second); code == 0 && left != "" {

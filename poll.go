@@ -73,6 +73,8 @@ func (p *poll) query() string {
 	return q + "&waitIndex=" + string(strconv.AppendUint(digits[:0], p.next, 10))
 }
 
+func (p *poll) describe() (method, path string) { return http.MethodGet, p.path }
+
 func (p *poll) retryClass() retryClass { return classRead }
 func (p *poll) isLongPoll() bool       { return true }
 

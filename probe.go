@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -33,6 +34,7 @@ const (
 // gets one probe.
 type prober struct {
 	transport http.RoundTripper
+	sight     *sight
 
 	mu      sync.Mutex        // guards the field below
 	running map[string]*probe // by the endpoint's name
@@ -94,7 +96,12 @@ func (p *prober) leave(ep *endpoint, running *probe) {
 }
 
 func (p *prober) run(ctx context.Context, ep *endpoint, patience time.Duration, running *probe) {
+	began := time.Now()
 	running.found = p.takePulse(ctx, ep, patience)
+	if running.found == pulseNone && errors.Is(ctx.Err(), context.Canceled) {
+		running.found = pulseUnasked
+	}
+	p.sight.probed(ep, began, running.found)
 	close(running.done)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,10 +148,17 @@ func (p *prober) get(ctx context.Context, ep *endpoint, path string) pulse {
 	req.Close = true
 	req.Header.Set("User-Agent", probeUserAgent)
 	transport := p.transport
-	if pooled, ok := transport.(*http.Transport); ok && isHTTP(req.URL) {
-		// An idle connection may be dead while the member is not.
-		fresh := pooled.Clone()
-		fresh.DisableKeepAlives = true
+	// An idle connection may be dead while the member is not.
+	switch pooled := transport.(type) {
+	case *http.Transport:
+		if isHTTP(req.URL) { // a clone knows no other schemes; sockets don't die so
+			fresh := pooled.Clone()
+			fresh.DisableKeepAlives = true
+			defer fresh.CloseIdleConnections()
+			transport = fresh
+		}
+	case *Transport:
+		fresh := pooled.fresh()
 		defer fresh.CloseIdleConnections()
 		transport = fresh
 	}

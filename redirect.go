@@ -51,6 +51,9 @@ func (rt *route) apply(req *http.Request) error {
 	if rt.next != nil {
 		req.URL, req.Host = rt.next, ""
 	}
+	if req.URL != nil && (req.Host == "" || req.Host == req.URL.Host) {
+		req.Host = withoutRootDot(req.URL.Host)
+	}
 	rt.current = req.URL
 	if rt.left {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
@@ -98,14 +101,22 @@ func (rt *route) follow(r *reply) error {
 	}
 	next.User = nil
 	known := rt.view.lookup(originOf(next))
-	downgraded := rt.current.Scheme == "https" && next.Scheme != "https"
+	if known == nil && isSocketScheme(next.Scheme) {
+		return fmt.Errorf("%w: its socket is none of the endpoints", ErrRedirectRefused)
+	}
+	downgraded := isEncrypted(rt.current) && !isEncrypted(next)
 	if known == nil || downgraded {
 		// For good: what an unknown host says must not bring the credentials
 		// out again.
 		rt.left = true
 	} else {
 		rt.at = known
+		if withoutRootDot(known.base.Host) != known.base.Host {
+			next.Host = known.base.Host // not to be looked up as another name
+		}
 	}
 	rt.next = next
 	return nil
 }
+
+func isEncrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }

@@ -12,8 +12,12 @@ type sending struct {
 	act    outgoing
 	class  retryClass
 
+	audience audience // of what becomes of it
+
 	tried   tries
 	overdue int           // the endpoint that was left though it is alive; -1: none
+	gone    int           // how many have failed that are not in the view
+	renewed bool          // the endpoints have been looked up again
 	failed  *ClusterError // nil while no endpoint has failed
 }
 
@@ -25,7 +29,8 @@ func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error
 	if c.preferLeader && !c.knowsLeader() {
 		c.pinLeader(ctx)
 	}
-	s := sending{client: c, view: c.pool.view(), act: act, class: act.retryClass(), overdue: -1}
+	s := sending{client: c, view: c.pool.view(), act: act, class: act.retryClass(), overdue: -1, audience: c.sight.audienceOf(ctx)}
+	c.sight.totals.calls.Add(1)
 	c.recheckSuspects(s.view) //nolint:contextcheck // what it starts outlives the call
 	return s.send(ctx)
 }
@@ -46,7 +51,14 @@ func (s *sending) send(ctx context.Context) (*reply, error) {
 			s.tried.forget(s.overdue) // the others have failed: it was merely late
 		}
 	}
+	if s.renew(ctx) {
+		return s.send(ctx)
+	}
 	s.client.allFailed.tell()
+	if err := ctx.Err(); err != nil && s.renewed {
+		return nil, err
+	}
+	s.callFailed(ctx)
 	return nil, s.failed
 }
 
@@ -54,33 +66,39 @@ func (s *sending) failures() int {
 	if s.failed == nil {
 		return 0
 	}
-	return len(s.failed.Errors)
+	return len(s.failed.Errors) - s.gone
 }
 
 // try asks the i-th endpoint. It is done when the call is.
 func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err error) {
 	c, ep := s.client, s.view.at(i)
+	began := s.begin(ep)
 	r, a, unread := s.ask(ctx, ep)
 	if a.ended {
+		s.finish(ctx, ep, began, &a, outcomeQuiet)
 		if a.elsewhere {
-			s.leave(i)
+			s.leave(ctx, i, a.err)
 		}
 		return r, true, nil
 	}
 	if a.err == ErrNoRequest { //nolint:errorlint // made by the exchange itself
+		s.finish(ctx, ep, began, &a, outcomeStop)
 		return nil, true, ErrNoRequest
 	}
 	if unread && ctx.Err() != nil {
 		// The caller's context explains the failure, not the socket. An endpoint
 		// that owed an answer will not be the next one's first.
+		a.err = ctx.Err()
+		s.finish(ctx, ep, began, &a, outcomeCancelled)
 		if !s.act.isLongPoll() {
-			s.leave(i)
+			s.leave(ctx, i, a.err)
 		}
-		return nil, true, ctx.Err()
+		return nil, true, a.err
 	}
 	v := classify(a)
+	s.finish(ctx, ep, began, &a, outcomeOf(v))
 	if v == verdictDone {
-		ep.suspicion.clear()
+		c.absolve(ctx, ep)
 		c.pool.pin(s.view, i)
 		c.noteTerm(r)
 		c.noteIndex(ep, r) //nolint:contextcheck // what it starts outlives the call
@@ -92,7 +110,7 @@ func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err erro
 	if errors.Is(a.err, ErrOverdue) {
 		s.overdue = i
 	} else {
-		c.suspect(ep)
+		c.suspect(ctx, ep, a.err)
 	}
 	if s.failed == nil {
 		s.failed = &ClusterError{}
@@ -101,6 +119,7 @@ func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err erro
 	s.failed.OutcomeUnknown = s.failed.OutcomeUnknown || a.mayBeApplied() && s.class != classRead
 	if v == verdictStop {
 		c.pool.pin(s.view, i+1)
+		s.callFailed(ctx)
 		return nil, true, s.failed
 	}
 	return nil, false, nil
@@ -108,15 +127,18 @@ func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err erro
 
 // leave makes the i-th endpoint a suspect and the one behind it the next call's
 // first.
-func (s *sending) leave(i int) {
-	s.client.suspect(s.view.at(i))
+func (s *sending) leave(ctx context.Context, i int, why error) {
+	s.client.suspect(ctx, s.view.at(i), why)
 	s.client.pool.pin(s.view, i+1)
 }
 
 // ask makes one attempt. unread is true when no whole reply came of it.
 func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, unread bool) {
 	a = attempt{class: s.class, strict: s.client.strictWrites}
-	r, a.sent, a.err = s.client.exchange.try(ctx, ep, s.act, s.terms(), s.view)
+	r, a.sent, a.err = s.client.exchange.try(ctx, ep, s.act, s.terms(), s.view, &a.redirects)
+	if r != nil {
+		a.status = r.status
+	}
 	if a.err != nil && ctx.Err() == nil {
 		if a.ended, a.elsewhere = s.act.excuses(r, a.sent, a.err); a.ended {
 			return &reply{}, a, false
@@ -126,11 +148,8 @@ func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, u
 	if !unread {
 		a.err = s.act.accept(r)
 	}
-	if r != nil {
-		a.status = r.status
-		if a.err != nil {
-			a.err = withReply(a.err, r)
-		}
+	if r != nil && a.err != nil {
+		a.err = withReply(a.err, r)
 	}
 	return r, a, unread
 }

@@ -2,12 +2,93 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// SRV says by which SRV records the endpoints of a cluster are found:
+//
+//	_etcd-client-ssl._tcp.<Domain>  https endpoints
+//	_etcd-client._tcp.<Domain>      http endpoints
+//
+// Only one of the two lists is used, never a mixture: that of https wherever it
+// has a record, and that of http only where DNS says that the other has none. A
+// look-up of the https records that merely fails does not lead to http.
+//
+// [NewFromSRV] makes a client that knows the records' priorities, keeps its
+// credentials from targets that are not the domain's, and looks up again when
+// need be. Endpoints gives the bare list.
+//
+// Over TLS, certificates are verified for the name of each target, without the
+// dot at its end. Where they are for the domain instead, give the transport a
+// tls.Config with that ServerName.
+//
+// Source: etcd clustering guide, "DNS discovery"; RFC 2782.
+type SRV struct {
+	// Domain is the domain that has the records. It is absolute, with or without
+	// a dot at its end: the search list of the host is not applied.
+	Domain string
+
+	// Service tells clusters of one domain apart: the records are those of
+	// _etcd-client-ssl-<Service> and _etcd-client-<Service>. It has letters,
+	// digits, hyphens and underscores, at most 46. Empty means none.
+	Service string
+
+	// Resolver looks the records up; nil means net.DefaultResolver. The targets'
+	// addresses are the transport's to find (net.Dialer.Resolver).
+	Resolver *net.Resolver
+
+	// RequireTLS never uses the http list.
+	RequireTLS bool
+
+	// AllowPlain lets a client that has credentials or certificates use the http
+	// list where there are no https records. Without it such a client refuses
+	// (ErrPlainRefused): whoever can forge an answer of DNS could have its
+	// password by saying that there are none. RequireTLS goes before it.
+	AllowPlain bool
+
+	// TargetDomains are domains besides Domain that a client with credentials
+	// takes targets from. Any other target is refused (*SRVTargetError): for
+	// its own name whoever forges a record may well have a certificate.
+	TargetDomains []string
+}
+
+const (
+	schemeHTTPS, schemeHTTP = "https", "http"
+
+	serviceHTTPS, serviceHTTP = "etcd-client-ssl", "etcd-client"
+
+	// maxServiceName leaves room in a label, which has 63 octets, for
+	// "_etcd-client-ssl-".
+	maxServiceName = 63 - len("_"+serviceHTTPS+"-")
+	// maxDomain leaves room in a name, which has 253, for the services before it.
+	maxDomain = 253 - 63 - len("._tcp.")
+)
+
+// Endpoints looks the endpoints up, as URLs that Config takes: in the order of
+// priority, and in random order by weight within one. Their names are absolute,
+// they end in a dot; what is sent as Host and verified is the name without it.
+//
+// The time it takes is bounded by ctx and by what the resolver allows itself. The
+// error is an *InvalidInputError or a [*SRVError]. What credentials the endpoints
+// are for is not known here: the targets may have any names, and AllowPlain makes
+// no difference.
+func (s SRV) Endpoints(ctx context.Context) ([]string, error) {
+	found, err := s.find(ctx, srvStakes{})
+	if err != nil {
+		return nil, err
+	}
+	urls := make([]string, len(found))
+	for i, r := range found {
+		urls[i] = r.url(".")
+	}
+	return urls, nil
+}
 
 // NewSRVDiscover makes a Discoverer that looks up the SRV records
 //
@@ -17,8 +98,11 @@ import (
 // or with a service name those of _etcd-client-ssl-<name> and
 // _etcd-client-<name>, by net.DefaultResolver. The https endpoints come first,
 // each list in the order of priority and weight (RFC 2782). Discover fails when
-// neither list has a record; its error names both look-ups. Each look-up is
-// bounded by [DefaultRequestTimeout].
+// neither list has a record, with an *InvalidInputError or a [*SRVError], which
+// names both look-ups. Each look-up is bounded by [DefaultRequestTimeout].
+//
+// It is as it always was: both lists together, also where one can't be looked
+// up, and whatever the targets. [NewFromSRV] and [SRV] are safer.
 //
 // Source: etcd clustering guide, "DNS discovery".
 func NewSRVDiscover() Discoverer { return srvDiscover{} }
@@ -27,41 +111,224 @@ type srvDiscover struct{}
 
 // Discover implements Discoverer.
 func (srvDiscover) Discover(domain string, serviceName ...string) ([]string, error) {
-	suffix := ""
-	switch {
-	case domain == "":
-		return nil, &InvalidInputError{Field: "domain", Reason: "it is empty"}
-	case len(serviceName) > 1:
+	if len(serviceName) > 1 {
 		return nil, &InvalidInputError{Field: "service name", Value: strings.Join(serviceName, ", "), Reason: "there can be only one"}
-	case len(serviceName) == 1 && serviceName[0] != "":
-		suffix = "-" + serviceName[0]
 	}
-	secure, secureErr := lookupEndpoints("https", "etcd-client-ssl"+suffix, domain)
-	plain, plainErr := lookupEndpoints("http", "etcd-client"+suffix, domain)
-	endpoints := slices.Concat(secure, plain)
+	s := SRV{Domain: domain, Service: strings.Join(serviceName, "")}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	secure := s.lookup(ctx, schemeHTTPS, domain, DefaultRequestTimeout)
+	plain := s.lookup(ctx, schemeHTTP, domain, DefaultRequestTimeout)
+	var endpoints []string
+	for _, r := range slices.Concat(secure.records, plain.records) {
+		endpoints = append(endpoints, r.url(""))
+	}
 	if len(endpoints) == 0 {
-		return nil, fmt.Errorf("client: no endpoints for domain %q: %w; %w", domain, secureErr, plainErr)
+		return nil, newSRVError(ctx, domain, secure, plain)
 	}
 	return endpoints, nil
 }
 
-func lookupEndpoints(scheme, service, domain string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), DefaultRequestTimeout)
-	defer cancel()
-	_, records, err := net.DefaultResolver.LookupSRV(ctx, service, "tcp", domain)
-	if err != nil {
-		return nil, fmt.Errorf("_%s._tcp.%s: %w", service, domain, err)
+// srvStakes is what a client would give away to whom it should not trust.
+type srvStakes struct {
+	login        bool // a user's name and password
+	certificates bool // the transport has certificates: TLS is what is expected
+}
+
+// find looks up the one list that is to be used.
+func (s SRV) find(ctx context.Context, stakes srvStakes) ([]srvRecord, error) {
+	if ctx == nil {
+		return nil, errNilContext
 	}
-	endpoints := make([]string, 0, len(records))
-	for _, record := range records {
-		host := strings.TrimSuffix(record.Target, ".")
-		if host == "" {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	absolute := strings.TrimSuffix(s.Domain, ".") + "."
+	secure := s.lookup(ctx, schemeHTTPS, absolute, 0)
+	plain := srvAnswer{name: s.name(schemeHTTP, absolute)}
+	chosen := &secure
+	switch {
+	case len(secure.records) > 0:
+	case !isNotFound(secure.err):
+		plain.err = errPlainNotAsked
+	case s.RequireTLS || !s.AllowPlain && (stakes.login || stakes.certificates):
+		plain.err = ErrPlainRefused
+	default:
+		plain = s.lookup(ctx, schemeHTTP, absolute, 0)
+		chosen = &plain
+	}
+	if stakes.login {
+		s.refuseStrangers(chosen)
+	}
+	if len(chosen.records) == 0 {
+		return nil, newSRVError(ctx, s.Domain, secure, plain)
+	}
+	return chosen.records, nil
+}
+
+// srvRecord is one endpoint that a record names.
+type srvRecord struct {
+	scheme   string
+	host     string // without the dot at its end
+	port     uint16
+	priority uint16
+}
+
+// url gives the endpoint; dot is what its host's name ends in.
+func (r srvRecord) url(dot string) string {
+	return r.scheme + "://" + net.JoinHostPort(r.host+dot, strconv.Itoa(int(r.port)))
+}
+
+// srvAnswer is what one look-up came to.
+type srvAnswer struct {
+	name    string
+	records []srvRecord
+	err     error // why there are no records
+}
+
+// name is what is looked up for the endpoints of the scheme.
+func (s SRV) name(scheme, domain string) string { return "_" + s.service(scheme) + "._tcp." + domain }
+
+func (s SRV) service(scheme string) string {
+	service := serviceHTTP
+	if scheme == schemeHTTPS {
+		service = serviceHTTPS
+	}
+	if s.Service != "" {
+		service += "-" + s.Service
+	}
+	return service
+}
+
+// lookup makes one look-up. A bound of zero is none.
+func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Duration) srvAnswer {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if bound > 0 {
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	a := srvAnswer{name: s.name(scheme, domain)}
+	// With an error may come records all the same: those whose names are names.
+	_, records, err := cancelable(ctx, s.Resolver).LookupSRV(ctx, s.service(scheme), "tcp", domain)
+	for _, r := range records {
+		host := strings.TrimSuffix(r.Target, ".")
+		if host == "" || r.Port == 0 {
 			continue // RFC 2782: a target of "." says that there is no such service
 		}
-		endpoints = append(endpoints, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(record.Port))))
+		a.records = append(a.records, srvRecord{scheme: scheme, host: host, port: r.Port, priority: r.Priority})
 	}
-	if len(endpoints) == 0 {
-		return nil, fmt.Errorf("_%s._tcp.%s: no records", service, domain)
+	switch {
+	case len(a.records) > 0:
+	case err != nil:
+		a.err = err
+	default:
+		a.err = &net.DNSError{Err: "no such service", Name: a.name, IsNotFound: true}
 	}
-	return endpoints, nil
+	return a
+}
+
+// cancelable makes a resolver of r, or of net.DefaultResolver where that is nil,
+// for look-ups that hang up when ctx is cancelled. Go's own minds the deadline of
+// a context, but waits on for seconds when it is cancelled.
+func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	dial := r.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &net.Resolver{
+		PreferGo:     r.PreferGo,
+		StrictErrors: r.StrictErrors,
+		Dial: func(question context.Context, network, address string) (net.Conn, error) {
+			if err := question.Err(); err != nil {
+				return nil, err
+			}
+			conn, err := dial(question, network, address)
+			if err != nil {
+				return nil, err
+			}
+			context.AfterFunc(ctx, func() { // the look-up cancels ctx when it ends
+				if ctx.Err() == context.Canceled {
+					closeQuietly(conn)
+				}
+			})
+			return conn, nil
+		},
+	}
+}
+
+// refuseStrangers makes an error of an answer that has a target which is not of
+// the domain, or of one of those besides it.
+func (s SRV) refuseStrangers(a *srvAnswer) {
+	for _, r := range a.records {
+		isBelow := func(domain string) bool {
+			host, domain := strings.ToLower(r.host), strings.ToLower(strings.TrimSuffix(domain, "."))
+			return host == domain || strings.HasSuffix(host, "."+domain)
+		}
+		if !isBelow(s.Domain) && !slices.ContainsFunc(s.TargetDomains, isBelow) {
+			a.records, a.err = nil, &SRVTargetError{Target: r.host, Domain: s.Domain}
+			return
+		}
+	}
+}
+
+// isNotFound reports whether DNS said that there is nothing, which is another
+// thing than to say nothing.
+func isNotFound(err error) bool {
+	var dnsErr *net.DNSError
+	return errors.As(err, &dnsErr) && dnsErr.IsNotFound
+}
+
+// check refuses what would ask for another name than it says, or for none.
+func (s SRV) check() error {
+	if reason := whyNotDomain(s.Domain); reason != "" {
+		return &InvalidInputError{Field: "domain", Value: s.Domain, Reason: reason}
+	}
+	for _, domain := range s.TargetDomains {
+		if reason := whyNotDomain(domain); reason != "" {
+			return &InvalidInputError{Field: "target domain", Value: domain, Reason: reason}
+		}
+	}
+	switch {
+	case len(s.Service) > maxServiceName:
+		return &InvalidInputError{Field: "service name", Value: s.Service, Reason: fmt.Sprintf("it is longer than %d characters", maxServiceName)}
+	case strings.ContainsFunc(s.Service, isNotOfLabel):
+		return &InvalidInputError{Field: "service name", Value: s.Service, Reason: "it may have letters, digits, hyphens and underscores, and nothing else"}
+	}
+	return nil
+}
+
+// whyNotDomain gives the reason, or nothing where domain is one.
+func whyNotDomain(domain string) string {
+	if domain == "" {
+		return "it is empty"
+	}
+	if len(domain) > maxDomain {
+		return fmt.Sprintf("it is longer than %d characters", maxDomain)
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(domain, "."), ".") {
+		switch {
+		case label == "":
+			return "a part of it is empty"
+		case len(label) > 63:
+			return "a part of it is longer than 63 characters"
+		case strings.ContainsFunc(label, isNotOfLabel):
+			return "it may have letters, digits, hyphens, underscores and dots, and nothing else (other scripts in the form xn--…)"
+		}
+	}
+	return ""
+}
+
+func isNotOfLabel(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
+		return false
+	default:
+		return true
+	}
 }

@@ -1,108 +1,16 @@
 package client_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/coreos/etcd/client"
 )
-
-// dnsServer answers for SRV records on the loopback device, as net.DefaultResolver
-// of the test: such tests must not run in parallel.
-type dnsServer struct {
-	records map[string][]dnsmessage.SRVResource // by name, without the last dot
-
-	mu    sync.Mutex // guards the field below
-	asked []string   // names, in the order they were first asked for
-}
-
-func serveDNS(t *testing.T, records map[string][]dnsmessage.SRVResource) *dnsServer {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &dnsServer{records: records}
-	var done sync.WaitGroup
-	done.Go(func() {
-		buf := make([]byte, 4096)
-		for {
-			n, from, readErr := conn.ReadFrom(buf)
-			if readErr != nil {
-				return // closed: the test is over
-			}
-			answer, answerErr := s.answer(buf[:n])
-			if answerErr != nil {
-				t.Error(answerErr)
-				return
-			}
-			if _, writeErr := conn.WriteTo(answer, from); writeErr != nil {
-				t.Error(writeErr)
-			}
-		}
-	})
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-		},
-	}
-	t.Cleanup(func() {
-		net.DefaultResolver = before
-		conn.Close()
-		done.Wait()
-	})
-	return s
-}
-
-func (s *dnsServer) answer(query []byte) ([]byte, error) {
-	var m dnsmessage.Message
-	if err := m.Unpack(query); err != nil {
-		return nil, err
-	}
-	question := m.Questions[0]
-	name := strings.TrimSuffix(question.Name.String(), ".")
-	s.mu.Lock()
-	if !slices.Contains(s.asked, name) {
-		s.asked = append(s.asked, name)
-	}
-	s.mu.Unlock()
-
-	reply := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: m.ID, Response: true, Authoritative: true, RecursionDesired: true, RecursionAvailable: true},
-		Questions: m.Questions,
-	}
-	records, ok := s.records[name]
-	if !ok {
-		reply.RCode = dnsmessage.RCodeNameError
-	}
-	for _, record := range records {
-		reply.Answers = append(reply.Answers, dnsmessage.Resource{
-			Header: dnsmessage.ResourceHeader{Name: question.Name, Type: dnsmessage.TypeSRV, Class: dnsmessage.ClassINET, TTL: 1},
-			Body:   &record,
-		})
-	}
-	return reply.Pack()
-}
-
-// names gives what was asked for so far.
-func (s *dnsServer) names() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.asked)
-}
-
-func srv(priority, port uint16, target string) dnsmessage.SRVResource {
-	return dnsmessage.SRVResource{Priority: priority, Port: port, Target: dnsmessage.MustNewName(target)}
-}
 
 func TestDiscover(t *testing.T) {
 	const secure, plain = "_etcd-client-ssl._tcp.example.com", "_etcd-client._tcp.example.com"

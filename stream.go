@@ -150,7 +150,7 @@ func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) erro
 		if s.poll.events > before {
 			continue
 		}
-		if err := rearm.keep(ctx); err != nil {
+		if err := rearm.keep(ctx, s.client, s.poll.path, nil); err != nil {
 			return err
 		}
 	}

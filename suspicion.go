@@ -25,27 +25,27 @@ type suspicion struct {
 
 // raise puts the endpoint to the back of the order. Each failure after a pause
 // has passed doubles the next; those within one pause count once, however many
-// requests failed together.
-func (s *suspicion) raise(now time.Time) {
+// requests failed together. It reports whether there was none before.
+func (s *suspicion) raise(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.Before(s.recheck) {
-		return
+		return false
 	}
 	s.pause = min(max(2*s.pause, firstSuspectPause), lastSuspectPause)
 	s.recheck = now.Add(s.pause)
-	s.raised.Store(true)
+	return !s.raised.Swap(true)
 }
 
-// clear forgets everything.
-func (s *suspicion) clear() {
+// clear forgets everything, and reports whether there was anything.
+func (s *suspicion) clear() bool {
 	if !s.raised.Load() {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pause, s.recheck = 0, time.Time{}
-	s.raised.Store(false)
+	return s.raised.Swap(false)
 }
 
 // held reports whether the endpoint is a suspect. Where nobody probes suspects,

@@ -45,6 +45,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 		}
 	}
 	c.configured = endpoints
+	c.discovery = nil
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
 	c.doubtLeader()
 	return nil
@@ -52,6 +53,18 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 
 // Sync implements Client.
 func (c *httpClusterClient) Sync(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
+	began := time.Now()
+	err := c.sync(ctx)
+	c.synced(ctx, began, err, 0)
+	return err
+}
+
+// sync does what Sync does, and says nothing of it.
+func (c *httpClusterClient) sync(ctx context.Context) error {
+	c.lookAgain(ctx, false, nil)
 	for {
 		configured := c.configuredEndpoints()
 		members, err := NewMembersAPI(c).List(ctx)
@@ -86,14 +99,18 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	if !slices.Equal(c.configured, configured) {
 		return false
 	}
-	all := slices.Clone(advertised)
-	for _, ep := range configured {
+	first, behind := advertised, configured
+	if c.discovery != nil {
+		first, behind = configured, advertised // the records say what comes first
+	}
+	all := slices.Clone(first)
+	for _, ep := range behind {
 		all = appendNew(all, ep)
 	}
 	c.doubtLeader()
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
-		c.pool.replace(newEndpointList(all, len(advertised)))
+		c.pool.replace(c.newList(all, len(first)))
 	}
 	return true
 }
@@ -101,18 +118,21 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 // usableEndpoints makes endpoints of the client URLs that can be of use from
 // here. One that was configured is taken as configured, with its credentials.
 func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
-	isPlain := func(ep *endpoint) bool { return ep.base.Scheme != "https" && ep.base.Scheme != "unixs" }
-	secret := c.exchange.login != nil || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
+	isPlain := func(ep *endpoint) bool { return ep.base.Scheme == "http" }
+	isSocket := func(ep *endpoint) bool { return isSocketScheme(ep.base.Scheme) }
+	// A member's socket is on its own machine, which need not be this one.
+	sockets := slices.ContainsFunc(configured, isSocket)
+	secret := c.exchange.login != nil || c.isDiscovered() || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
 	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
 
 	var usable []*endpoint
 	for _, m := range members {
 		for _, clientURL := range m.ClientURLs {
 			ep, err := parseEndpoint(clientURL)
-			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) {
+			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) || !sockets && isSocket(ep) {
 				continue // others are left, and the configured ones in any case
 			}
-			ep.login = nil
+			ep.login, ep.rank = nil, unannounced
 			for _, known := range configured {
 				if known.origin() == ep.origin() {
 					ep = known
@@ -162,17 +182,22 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 	}
 	pause := firstSyncPause
 	for {
-		if c.syncOnce(ctx) == nil {
+		began := time.Now()
+		err := c.syncOnce(ctx)
+		if err == nil {
 			pause = firstSyncPause
-			if err := c.sleepOrFailure(ctx, interval); err != nil {
+			c.synced(ctx, began, nil, 0)
+			if err = c.sleepOrFailure(ctx, interval); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := sleep(ctx, min(pause, interval)); err != nil {
+		pause = min(pause, interval)
+		c.synced(ctx, began, err, pause)
+		if err = sleep(ctx, pause); err != nil {
 			return err
 		}
-		pause = min(2*pause, interval)
+		pause *= 2
 	}
 }
 
@@ -180,7 +205,7 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 func (c *httpClusterClient) syncOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
-	return c.Sync(ctx)
+	return c.sync(ctx)
 }
 
 // sleepOrFailure waits for d, or for less when a call fails on all endpoints: it

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,26 +22,36 @@ type CancelableTransport = http.RoundTripper
 // the environment, and keeps up to 256 idle connections per host for 90 seconds,
 // so that many watches and callers on one client don't dial for each request. TCP
 // keepalive ends a connection whose other end is gone within about 10 seconds.
-// It is an *http.Transport, shared by all clients that use it.
+// Endpoints on unix sockets work too. It is an *http.Transport, shared by all
+// clients that use it; NewTransport makes others.
 var DefaultTransport CancelableTransport = newDefaultTransport()
 
-const idleConnsPerHost = 256
+const (
+	idleConnsPerHost        = 256
+	defaultDialTimeout      = 30 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultIdleConnTimeout  = 90 * time.Second
+)
 
 func newDefaultTransport() *http.Transport {
-	dialer := &net.Dialer{
-		Timeout: 30 * time.Second,
-		// A quiet watch can't tell a dead connection from a live one.
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 4 * time.Second, Interval: 2 * time.Second, Count: 3},
-	}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+	dialer := &net.Dialer{Timeout: defaultDialTimeout, KeepAliveConfig: defaultKeepAlive()}
+	t := &http.Transport{
+		Proxy:                 proxyByName(http.ProxyFromEnvironment),
 		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
+		TLSHandshakeTimeout:   defaultHandshakeTimeout,
 		MaxIdleConnsPerHost:   idleConnsPerHost,
-		IdleConnTimeout:       90 * time.Second,
+		IdleConnTimeout:       defaultIdleConnTimeout,
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
 	}
+	serveSockets(t, func() *tls.Config { return t.TLSClientConfig.Clone() }, defaultHandshakeTimeout)
+	return t
+}
+
+// defaultKeepAlive finds a dead connection within 10 seconds: a quiet watch can't
+// tell it from a live one.
+func defaultKeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 4 * time.Second, Interval: 2 * time.Second, Count: 3}
 }
 
 const (
@@ -117,8 +128,8 @@ type exchange struct {
 // try sends act to ep, following redirects. sent is false only when it is known
 // that no part of the request left. A redirect that is not followed comes with
 // both a reply, whose status tells, and an error. view tells which endpoint has
-// an origin.
-func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms stallTerms, view *endpointView) (r *reply, sent bool, err error) {
+// an origin. followed counts the redirects.
+func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms stallTerms, view *endpointView, followed *int) (r *reply, sent bool, err error) {
 	rt := route{config: x.login, at: ep, view: view}
 	for via := 1; ; via++ {
 		t := &trip{parent: ctx, exchange: x, terms: terms}
@@ -140,6 +151,7 @@ func (x *exchange) try(ctx context.Context, ep *endpoint, act outgoing, terms st
 		if err = rt.follow(r); err != nil {
 			return r, true, err
 		}
+		*followed++
 	}
 }
 

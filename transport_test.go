@@ -35,7 +35,7 @@ func put(x *exchange, target string) (sent bool, err error) {
 	act := &keysAction{action: action{asks: demand{method: http.MethodPut, path: "/v2/keys/a"}}}
 	act.setForm("value=1")
 	view := &endpointView{endpointList: newEndpointList([]*endpoint{ep}, 1)}
-	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, view)
+	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, view, new(int))
 	return sent, err
 }
 

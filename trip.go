@@ -231,5 +231,5 @@ func (t *trip) sent(err error) bool {
 	}
 	var op *net.OpError
 	var dns *net.DNSError
-	return !errors.As(err, &dns) && (!errors.As(err, &op) || op.Op != "dial")
+	return !errors.Is(err, ErrTransportClosed) && !errors.As(err, &dns) && (!errors.As(err, &op) || op.Op != "dial")
 }

@@ -55,6 +55,9 @@ func TestCallsEndByThemselves(t *testing.T) {
 			for n := range calls {
 				key := fmt.Sprintf("/k%d-%d", i, n)
 				resp, err := kapi.Get(t.Context(), key, nil)
+				if errors.Is(err, client.ErrStalled) {
+					continue // this machine is too busy to answer a probe: its own end
+				}
 				if err != nil || resp.Node.Key != key || resp.Node.Value != key {
 					t.Errorf("%s: got %+v, %v", key, resp, err)
 					return

@@ -98,7 +98,7 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 		if event != nil || err != nil {
 			return event, err
 		}
-		if err := rearm.keep(ctx); err != nil {
+		if err := rearm.keep(ctx, w.client, w.poll.path, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -141,12 +141,19 @@ type pace struct {
 
 func (p *pace) start() { p.began = time.Now() }
 
-// keep waits before the next poll.
-func (p *pace) keep(ctx context.Context) error {
+// keep waits before the next poll of the path by c; why is nil where the one before
+// ended without an event.
+func (p *pace) keep(ctx context.Context, c Client, path string, why error) error {
 	if time.Since(p.began) >= longEnough {
 		p.pause = 0
+	} else {
+		p.pause = min(max(2*p.pause, firstRearmPause), lastRearmPause)
+	}
+	if ctx.Err() == nil {
+		rearmed(ctx, c, RearmInfo{Path: path, Err: why, Pause: p.pause})
+	}
+	if p.pause == 0 {
 		return ctx.Err()
 	}
-	p.pause = min(max(2*p.pause, firstRearmPause), lastRearmPause)
 	return sleep(ctx, p.pause)
 }

@@ -28,10 +28,12 @@ type DNSRecords struct {
 
 // A DNSServer answers questions on loopback, over UDP and TCP.
 type DNSServer struct {
-	records DNSRecords
 	udp     net.PacketConn
 	tcp     net.Listener
 	serving sync.WaitGroup
+
+	mu      sync.Mutex // guards the field below
+	records DNSRecords
 }
 
 // StartDNS starts a server, which the caller must Close.
@@ -64,6 +66,14 @@ func (s *DNSServer) Resolver() *net.Resolver {
 			return (&net.Dialer{}).DialContext(ctx, network, addr.String())
 		},
 	}
+}
+
+// Change makes records what s knows from now on. They are not to be written to
+// any more.
+func (s *DNSServer) Change(records DNSRecords) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = records
 }
 
 // Close ends the server and waits for it.
@@ -136,8 +146,10 @@ func (s *DNSServer) answer(question []byte, limit int) ([]byte, error) {
 		Questions: []dnsmessage.Question{q},
 	}
 	name := strings.ToLower(q.Name.String())
+	s.mu.Lock()
 	services, isService := s.records.SRV[name]
 	address, isHost := s.records.A[name]
+	s.mu.Unlock()
 	switch {
 	case isService && q.Type == dnsmessage.TypeSRV:
 		for _, srv := range services {

@@ -1,0 +1,129 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What the function that is given to [Modify] may return in place of a value.
+var (
+	// ErrUnchanged makes Modify leave the node as it is.
+	ErrUnchanged = errors.New("client: leave the node as it is")
+
+	// ErrDelete makes Modify delete the node.
+	ErrDelete = errors.New("client: delete the node")
+)
+
+// ModifyOptions modify Modify. The zero value changes nothing.
+type ModifyOptions struct {
+	// TTL is when the node expires, from now on, rounded up to whole seconds.
+	// Zero means never, and drops the TTL that the node has, unless KeepTTL is
+	// set.
+	TTL time.Duration
+
+	// KeepTTL gives the node the time that was left to it when it was read, in
+	// whole seconds, at least one. TTL is then for a node that is created, or
+	// that has no TTL.
+	KeepTTL bool
+
+	// Unique is a promise: no value that the function returns is ever written to
+	// this key by another call or another program, nor by this one again. A
+	// random or numbered part does it; a counter's next value does not. With it
+	// Modify knows its own value when it sees it, and can tell that a write was
+	// applied whose answer was lost.
+	Unique bool
+}
+
+// Modify reads the file at key, has change make a new value of it, and stores
+// that if nobody has written the file meanwhile. Somebody has: it reads again,
+// after a pause that grows from 10 ms to a second at most and is random by half,
+// and calls change again, until it succeeds or ctx ends. A nil opts means no TTL.
+// It works on any KeysAPI.
+//
+// The function gets the node as a quorum read shows it, or nil if there is none,
+// and may be called many times: it must do nothing but return. What it returns is
+//   - a value and nil: it is stored, by PrevIndex, or PrevNoExist where there was
+//     no node,
+//   - [ErrUnchanged]: nothing is written; the Response is that of the read, whose
+//     Node is nil if there is none,
+//   - [ErrDelete]: the node is deleted, by PrevIndex; without a node it is
+//     ErrUnchanged,
+//   - another error: nothing is written, and Modify returns it.
+//
+// # What it knows
+//
+// Without an error, the write was applied exactly once. With an error for which
+// errors.Is(err, [ErrOutcomeUnknown]) holds, a [*ClusterError], it was applied
+// once, or not, or will be: a request that was delayed on its way may still be
+// carried out. With any other error, ctx.Err() included, nothing was written; but
+// an error that a KeysAPI of another package returns from a write means what that
+// package says.
+//
+// A write whose answer was lost is treated so:
+//   - A swap or delete is sent again as it was, with the same PrevIndex, until an
+//     answer comes. That is safe: an index that is over does not come back, so
+//     only one of the copies can be applied, early or late. If one succeeds, that
+//     was the one, and Modify has succeeded. If one is told that the index has
+//     moved, none will be applied any more. What moved it, the history of the
+//     store tells, which is the last 1,000 events: another value, or no swap, was
+//     not this write, and Modify begins anew. The same value may be this write's
+//     or another program's: the outcome is unknown, unless Unique is set. It also
+//     is where the history is gone, or does not come within 2 seconds.
+//   - A creation is not sent again: the key can be deleted, and the copy that is
+//     still on its way would create it anew. The outcome is unknown, unless
+//     Unique is set and the value is there, or in the history.
+//   - A context that ends while a write is under way leaves its outcome unknown.
+//     The error is then not ctx.Err().
+//
+// So a counter that several programs count is never too high by what Modify does
+// of itself: it has at least as many counts as calls succeeded, and at most as
+// many more as calls ended in ErrOutcomeUnknown.
+//
+// All this holds as long as the store is the same one, for indexes come back when
+// a cluster is restored from a backup, and as long as kapi does not repeat
+// conditional writes of itself, as the historic client did.
+//
+// The other errors are an [*InvalidInputError], an [Error] with code
+// [ErrorCodeNotFile] for a directory, and those of [KeysAPI].
+func Modify(ctx context.Context, kapi KeysAPI, key string, change func(old *Node) (value string, err error), opts *ModifyOptions) (*Response, error) {
+	var o ModifyOptions
+	if opts != nil {
+		o = *opts
+	}
+	switch {
+	case ctx == nil:
+		return nil, errNilContext
+	case change == nil:
+		return nil, &InvalidInputError{Field: "function", Reason: "it is nil"}
+	}
+	var pause backoff
+	for {
+		now, err := readFile(ctx, kapi, key)
+		var missing Error
+		if isRefusal(err, ErrorCodeKeyNotFound) && errors.As(err, &missing) {
+			now, err = &Response{Action: "get", Index: missing.Index}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := newSwap(kapi, key, now, &o)
+		s.value, err = change(now.Node)
+		s.remove = errors.Is(err, ErrDelete)
+		switch {
+		case errors.Is(err, ErrUnchanged), s.remove && s.creates():
+			return now, nil
+		case err != nil && !s.remove:
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		resp, err := s.settle(ctx)
+		if !s.isLost(err) {
+			return resp, err
+		}
+		if err := pause.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+}

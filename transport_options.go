@@ -1,0 +1,199 @@
+package client
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// TransportOptions are what NewTransport makes a Transport of. The zero value is
+// that of [DefaultTransport], but for proxies: none is taken from the environment
+// unless ProxyFromEnvironment says so.
+type TransportOptions struct {
+	// CAFile or CAPEM are the certificates, in PEM, of the authorities that may
+	// sign those of servers; with neither they are the system's. When the file
+	// changes, the next request uses it, on a new connection; older ones are
+	// closed when what is under way on them is done.
+	CAFile string
+	CAPEM  []byte
+
+	// CertFile and KeyFile, or CertPEM and KeyPEM, are the certificate that the
+	// client shows to servers that ask for one, with its chain, and its key, in
+	// PEM; with neither it has none. Files are looked at in each TLS handshake:
+	// when they have changed, new connections use the new pair, and open ones
+	// keep theirs.
+	CertFile, KeyFile string
+	CertPEM, KeyPEM   []byte
+
+	// ReloadError is told, once for each reason, when files have changed and
+	// can't be used, because they are half-written for instance. What was read
+	// last stays in use and the files are read again until they are good. Nil:
+	// nobody is told. It may be called by several goroutines at a time.
+	ReloadError func(error)
+
+	// ServerName is the name that the certificates of all servers must hold, and
+	// of an https proxy as well. Empty: the host of each endpoint, or localhost
+	// for a socket whose name has a slash.
+	ServerName string
+
+	// MinTLSVersion is the lowest version that is spoken, such as
+	// tls.VersionTLS13. Zero means TLS 1.2.
+	MinTLSVersion uint16
+
+	// DialTimeout bounds making a connection, TLSHandshakeTimeout the handshake
+	// on it. Zero means 30 and 10 seconds.
+	DialTimeout         time.Duration
+	TLSHandshakeTimeout time.Duration
+
+	// KeepAlive says how TCP connections are probed by the system. Nil means that
+	// one whose other end is gone ends within about 10 seconds.
+	KeepAlive *net.KeepAliveConfig
+
+	// MaxIdleConnsPerHost bounds the connections that are kept for reuse for
+	// each host or socket, MaxIdleConns those for all together. Zero means 256
+	// per host, and no bound for all. IdleConnTimeout is how long they are kept;
+	// zero means 90 seconds.
+	MaxIdleConnsPerHost int
+	MaxIdleConns        int
+	IdleConnTimeout     time.Duration
+
+	// MaxConnsPerHost bounds all connections to each host or socket: requests
+	// wait for one. Without HTTP/2 each watch holds one, so that a bound must be
+	// above the number of watches. Zero means no bound.
+	MaxConnsPerHost int
+
+	// Proxy is the proxy for all requests but those to sockets: an http, https,
+	// socks5 or socks5h URL, with a user and a password where it wants them. Nil
+	// means none.
+	Proxy *url.URL
+
+	// ProxyFromEnvironment takes the proxy from HTTP_PROXY, HTTPS_PROXY and
+	// NO_PROXY, as http.ProxyFromEnvironment does. It excludes Proxy.
+	ProxyFromEnvironment bool
+
+	// DisableHTTP2 keeps TLS connections to HTTP/1.1.
+	DisableHTTP2 bool
+
+	// HTTP2PingInterval is how long an HTTP/2 connection may be silent before
+	// the server is sent a ping, HTTP2PingTimeout how long it has for the answer.
+	// Without one the connection is closed, and requests on it fail. Zero means
+	// 10 and 5 seconds.
+	HTTP2PingInterval time.Duration
+	HTTP2PingTimeout  time.Duration
+}
+
+const (
+	defaultPingInterval = 10 * time.Second
+	defaultPingTimeout  = 5 * time.Second
+)
+
+// check gives the first thing that can't be, or nil. It opens no file.
+func (o *TransportOptions) check() error {
+	refuse := func(field, reason string) error { return &InvalidInputError{Field: field, Reason: reason} }
+	switch {
+	case o.CAFile != "" && o.CAPEM != nil:
+		return refuse("CAPEM", "there is a CAFile as well")
+	case o.CertFile != "" && o.CertPEM != nil:
+		return refuse("CertPEM", "there is a CertFile as well")
+	case o.KeyFile != "" && o.KeyPEM != nil:
+		return refuse("KeyPEM", "there is a KeyFile as well")
+	case o.CertFile != "" && o.KeyFile == "":
+		return refuse("CertFile", "it needs a KeyFile")
+	case o.KeyFile != "" && o.CertFile == "":
+		return refuse("KeyFile", "it needs a CertFile")
+	case o.CertPEM != nil && o.KeyPEM == nil:
+		return refuse("CertPEM", "it needs a KeyPEM")
+	case o.KeyPEM != nil && o.CertPEM == nil:
+		return refuse("KeyPEM", "it needs a CertPEM")
+	case o.MinTLSVersion != 0 && (o.MinTLSVersion < tls.VersionTLS10 || o.MinTLSVersion > tls.VersionTLS13):
+		return &InvalidInputError{Field: "MinTLSVersion", Value: tls.VersionName(o.MinTLSVersion), Reason: "it is not one of TLS 1.0 to 1.3"}
+	case o.Proxy != nil && o.ProxyFromEnvironment:
+		return refuse("ProxyFromEnvironment", "there is a Proxy as well")
+	}
+	if err := o.checkNegatives(); err != nil {
+		return err
+	}
+	return o.checkProxy()
+}
+
+func (o *TransportOptions) checkNegatives() error {
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"DialTimeout", o.DialTimeout},
+		{"TLSHandshakeTimeout", o.TLSHandshakeTimeout},
+		{"IdleConnTimeout", o.IdleConnTimeout},
+		{"HTTP2PingInterval", o.HTTP2PingInterval},
+		{"HTTP2PingTimeout", o.HTTP2PingTimeout},
+	} {
+		if d.value < 0 {
+			return &InvalidInputError{Field: d.field, Value: d.value.String(), Reason: "it is negative"}
+		}
+	}
+	for _, n := range []struct {
+		field string
+		value int
+	}{
+		{"MaxIdleConnsPerHost", o.MaxIdleConnsPerHost},
+		{"MaxIdleConns", o.MaxIdleConns},
+		{"MaxConnsPerHost", o.MaxConnsPerHost},
+	} {
+		if n.value < 0 {
+			return &InvalidInputError{Field: n.field, Reason: "it is negative"}
+		}
+	}
+	return nil
+}
+
+func (o *TransportOptions) checkProxy() error {
+	if o.Proxy == nil {
+		return nil
+	}
+	reason := ""
+	switch o.Proxy.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		if o.Proxy.Hostname() == "" {
+			reason = "it has no host"
+		}
+	default:
+		reason = "its scheme is not http, https, socks5 or socks5h"
+	}
+	if reason == "" {
+		return nil
+	}
+	shown := *o.Proxy
+	shown.User = nil
+	return &InvalidInputError{Field: "Proxy", Value: shown.String(), Reason: reason}
+}
+
+// proxy gives what chooses the proxy; nil: there is none.
+func (o *TransportOptions) proxy() func(*http.Request) (*url.URL, error) {
+	switch {
+	case o.ProxyFromEnvironment:
+		return proxyByName(http.ProxyFromEnvironment)
+	case o.Proxy != nil:
+		u := *o.Proxy
+		return http.ProxyURL(&u)
+	}
+	return nil
+}
+
+// withDefaults fills in what zero stands for.
+func (o TransportOptions) withDefaults() TransportOptions {
+	o.MinTLSVersion = cmp.Or(o.MinTLSVersion, tls.VersionTLS12)
+	o.DialTimeout = cmp.Or(o.DialTimeout, defaultDialTimeout)
+	o.TLSHandshakeTimeout = cmp.Or(o.TLSHandshakeTimeout, defaultHandshakeTimeout)
+	o.MaxIdleConnsPerHost = cmp.Or(o.MaxIdleConnsPerHost, idleConnsPerHost)
+	o.IdleConnTimeout = cmp.Or(o.IdleConnTimeout, defaultIdleConnTimeout)
+	o.HTTP2PingInterval = cmp.Or(o.HTTP2PingInterval, defaultPingInterval)
+	o.HTTP2PingTimeout = cmp.Or(o.HTTP2PingTimeout, defaultPingTimeout)
+	if o.KeepAlive == nil {
+		keepAlive := defaultKeepAlive()
+		o.KeepAlive = &keepAlive
+	}
+	return o
+}
