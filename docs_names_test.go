@@ -38,30 +38,6 @@ func sources(t *testing.T, patterns ...string) (*token.FileSet, []*ast.File) {
 	return fset, parsed
 }
 
-// exportedNames are the functions and types that the package declares.
-func exportedNames(t *testing.T) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	_, files := sources(t, "*.go")
-	for _, file := range files {
-		for _, d := range file.Decls {
-			switch d := d.(type) {
-			case *ast.FuncDecl:
-				if d.Recv == nil {
-					names[d.Name.Name] = true
-				}
-			case *ast.GenDecl:
-				for _, spec := range d.Specs {
-					if s, ok := spec.(*ast.TypeSpec); ok {
-						names[s.Name.Name] = true
-					}
-				}
-			}
-		}
-	}
-	return names
-}
-
 // undocumented gives the exported names of a file that have no comment: what
 // the linters look at, and fields and the methods of interfaces as well. The
 // comment of a field, or of the name of a constant, may be that of the line

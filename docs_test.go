@@ -25,8 +25,7 @@ import (
 // A fragment, which the last two are, gets the imports of docsImports that it
 // uses. What else it needs and readers don't is declared in a comment of HTML
 // before it, which begins with "<!-- given". A block that says
-// "go integration" imports other modules: a test of integration/ builds it. One
-// that says "go needs=X" is left out while the package doesn't export X.
+// "go integration" imports other modules: a test of integration/ builds it.
 
 // docsImports are the packages that a fragment knows, by name.
 var docsImports = map[string]string{
@@ -233,7 +232,6 @@ func compileDocs(t *testing.T, blocks []docsBlock) string {
 }
 
 func TestDocsCompile(t *testing.T) {
-	names := exportedNames(t)
 	var blocks []docsBlock
 	for _, file := range documents(t) {
 		all, err := docsBlocks(file, readDocument(t, file))
@@ -241,15 +239,12 @@ func TestDocsCompile(t *testing.T) {
 			t.Error(err)
 		}
 		for _, b := range all {
-			needs, conditional := strings.CutPrefix(b.info, "needs=")
-			switch {
-			case strings.HasPrefix(b.info, "integration"):
-			case conditional && !names[needs]:
-				t.Logf("%s:%d: left out, there is no client.%s", b.file, b.line, needs)
-			case b.info != "" && !conditional:
-				t.Errorf("%s:%d: unknown mark %q", b.file, b.line, b.info)
-			default:
+			switch b.info {
+			case "":
 				blocks = append(blocks, b)
+			case "integration": // built there
+			default:
+				t.Errorf("%s:%d: unknown mark %q", b.file, b.line, b.info)
 			}
 		}
 	}
