@@ -21,6 +21,7 @@ import (
 // endpoint, anything else only as long as no endpoint can have received it. One
 // whose query has wait=true is a long poll, whose reply may take for ever.
 type HTTPAction interface {
+	// HTTPRequest makes a new request of the call to the endpoint ep.
 	HTTPRequest(ep url.URL) *http.Request
 }
 

@@ -20,22 +20,22 @@ const (
 
 // Role is a role as the auth API reads and writes it.
 type Role struct {
-	Role        string       `json:"role"`
-	Permissions Permissions  `json:"permissions"`
+	Role        string       `json:"role"`             // its name
+	Permissions Permissions  `json:"permissions"`      // what it has
 	Grant       *Permissions `json:"grant,omitempty"`  // permissions to add; only sent
 	Revoke      *Permissions `json:"revoke,omitempty"` // permissions to take; only sent
 }
 
 // Permissions are what a role may do.
 type Permissions struct {
-	KV RWPermission `json:"kv"`
+	KV RWPermission `json:"kv"` // on keys
 }
 
 // RWPermission are the keys that may be read and written. "/a" stands for one
 // key, "/a*" for all that begin with it.
 type RWPermission struct {
-	Read  []string `json:"read"`
-	Write []string `json:"write"`
+	Read  []string `json:"read"`  // to read and watch
+	Write []string `json:"write"` // to write and delete
 }
 
 // AuthRoleAPI reads and changes roles. Make it with NewAuthRoleAPI. It is safe for

@@ -8,17 +8,17 @@ import (
 
 // User is a user as the auth API reads and writes it.
 type User struct {
-	User     string   `json:"user"`
+	User     string   `json:"user"`               // its name
 	Password string   `json:"password,omitempty"` // only sent, never in a reply
-	Roles    []string `json:"roles"`
-	Grant    []string `json:"grant,omitempty"`  // roles to add; only sent
-	Revoke   []string `json:"revoke,omitempty"` // roles to take; only sent
+	Roles    []string `json:"roles"`              // the names of the roles it has
+	Grant    []string `json:"grant,omitempty"`    // roles to add; only sent
+	Revoke   []string `json:"revoke,omitempty"`   // roles to take; only sent
 }
 
 // UserRoles is a user with the roles in full, as servers from 2.3 on describe it.
 type UserRoles struct {
-	User  string `json:"user"`
-	Roles []Role `json:"roles"`
+	User  string `json:"user"`  // its name
+	Roles []Role `json:"roles"` // the roles it has
 }
 
 // AuthUserAPI reads and changes users. Make it with NewAuthUserAPI. It is safe

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// DefaultRequestTimeout bounds the requests that the client makes on its own
-// account: the look-up of the leader. Calls are bounded by their context alone.
-// It is read at each use; set it before the first.
+// DefaultRequestTimeout bounds what the client does on its own account: a look-up
+// of the leader, each Sync of AutoSync, each look-up of SRV records. Calls are
+// bounded by their context alone. It is read at each use; set it before the first.
 var DefaultRequestTimeout = 5 * time.Second
 
 // EndpointSelectionMode says which endpoint a client prefers.

@@ -1,6 +1,8 @@
 // Package client talks to etcd through its HTTP/JSON v2 API. It has the exported
 // API of the historic github.com/coreos/etcd/client and
-// go.etcd.io/etcd/client/v2, and takes their place with one replace line.
+// go.etcd.io/etcd/client/v2, and takes their place with one replace line. The
+// directory docs of the repository has guides: moving, failures, watching, TLS,
+// discovery, tuning.
 //
 // # How do I begin?
 //

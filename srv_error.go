@@ -25,7 +25,7 @@ var errPlainNotAsked = errors.New("not looked up, for there may be https records
 // It is context.Canceled or context.DeadlineExceeded, by errors.Is, only when the
 // caller's context ended; Timeout reports other time-outs as well.
 type SRVError struct {
-	Domain  string
+	Domain  string       // what records were looked up for
 	Lookups [2]SRVLookup // of the https records, and of the http ones
 	Err     error        // the context's error, where that has ended; else nil
 }
