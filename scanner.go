@@ -77,7 +77,9 @@ func (s *scanner) forget() {
 	if cap(s.scratch) > maxPooledWindow {
 		s.scratch = nil
 	}
-	*s = scanner{window: s.window, head: s.head[:0], scratch: s.scratch}
+	// One by one, which is less than all at once.
+	s.data, s.pos, s.source, s.pending, s.ended, s.err = nil, 0, nil, nil, false, nil
+	s.head, s.depth = s.head[:0], 0
 }
 
 // refill puts at least one more byte behind data and keeps what is behind pos.
