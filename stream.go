@@ -126,6 +126,7 @@ type pollSource struct {
 	client   Client
 	poll     *poll
 	heldBack bool // somebody on the way holds replies back until they are whole: no streams
+	dense    int  // how many events of the history have come one behind the other
 }
 
 // follow implements eventSource.
@@ -136,7 +137,13 @@ func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) erro
 		rearm.start()
 		before := s.poll.events
 		asStream := atHead && !s.heldBack
-		err := s.request(ctx, asStream, take)
+		var err error
+		if asStream {
+			s.dense = 0
+			err = s.request(ctx, true, take)
+		} else {
+			err = s.catchUp(ctx, take)
+		}
 		if asStream && err == nil && s.poll.opened.IsZero() {
 			s.heldBack = true // a server sends the header at once
 		}
