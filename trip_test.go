@@ -85,6 +85,23 @@ func TestCallsEndByThemselves(t *testing.T) {
 	wg.Wait()
 }
 
+// waitingStacks counts the goroutines of connections and watches, those of other
+// tests included that are about to end.
+func waitingStacks(t *testing.T) (n int) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "propagateCancel") {
+			t.Errorf("a goroutine waits for the end of a context:\n%s", stack)
+		}
+		if strings.Contains(stack, "net/http.(*persistConn)") || strings.Contains(stack, "client.(*httpWatcher)") {
+			n++
+		}
+	}
+	return n
+}
+
 // A watch that waits is the caller's goroutine and the two of net/http's
 // connection, and no call has one more.
 func TestGoroutinesOnRealConnections(t *testing.T) {
@@ -92,6 +109,7 @@ func TestGoroutinesOnRealConnections(t *testing.T) {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	kapi := client.NewKeysAPI(newClientOf(t, client.Config{Endpoints: []string{server.URL}, Transport: transport}))
+	before := waitingStacks(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	wrote := make(chan struct{})
@@ -103,19 +121,8 @@ func TestGoroutinesOnRealConnections(t *testing.T) {
 		done <- err
 	}()
 	<-wrote
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	waiting := 0
-	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "propagateCancel") {
-			t.Errorf("a goroutine waits for the end of a context:\n%s", stack)
-		}
-		if strings.Contains(stack, "net/http.(*persistConn)") || strings.Contains(stack, "client.(*httpWatcher)") {
-			waiting++
-		}
-	}
-	if waiting != 3 {
-		t.Errorf("%d goroutines for a watch\n%s", waiting, stacks)
+	if waiting := waitingStacks(t) - before; waiting > 3 {
+		t.Errorf("%d goroutines for a watch", waiting)
 	}
 	cancel()
 	if err := <-done; !same(err, context.Canceled) {
