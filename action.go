@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// HTTPAction is one call in the form of an HTTP request, for [Client.Do].
+// HTTPAction is one call in the form of an HTTP request, for Do of [Client].
 //
 // Do may call HTTPRequest several times, once for each endpoint it tries and
 // each redirect it follows; every call must return a fresh request with a fresh

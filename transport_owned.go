@@ -17,7 +17,7 @@ import (
 // Close, or was under way then.
 var ErrTransportClosed = errors.New("client: the transport is closed")
 
-// Transport makes HTTP requests, for [Config.Transport] or an http.Client, by
+// Transport makes HTTP requests, for Transport of [Config] or an http.Client, by
 // connections and certificates of its own. Make it with NewTransport, use one for
 // many clients, and Close it when none is left. It may be wrapped by any other
 // http.RoundTripper.
