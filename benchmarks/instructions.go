@@ -18,6 +18,10 @@ var ErrNoValgrind = errors.New("benchmarks: valgrind is not installed")
 // workVariable says what a process that plays workRole does: a [Work] and how often.
 const workVariable = "BENCHMARKS_WORK"
 
+// programVariable names a program that calls [PlayRole], to be counted in place of
+// this one: valgrind runs none that has the race detector.
+const programVariable = "BENCHMARKS_PROGRAM"
+
 // Work is something of which instructions are counted.
 type Work struct {
 	// Client is ours, historic or bare, or the name of a decoder.
@@ -38,9 +42,11 @@ func Instructions(ctx context.Context, w Work, n int) (float64, error) {
 	if err != nil {
 		return 0, ErrNoValgrind
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return 0, err
+	program := os.Getenv(programVariable)
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return 0, err
+		}
 	}
 	warm := max(n/10, 1)
 	few, err := runCounted(ctx, valgrind, program, w, warm)

@@ -3,8 +3,9 @@ package benchmarks
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -22,13 +23,11 @@ func newBench(t *testing.T) *Bench {
 }
 
 func TestEveryRowMeasures(t *testing.T) {
+	countable(t)
 	b := newBench(t)
 	var all []Line
 	for _, r := range Rows() {
 		t.Run(r.Name, func(t *testing.T) {
-			if strings.HasSuffix(r.Name, "-instructions") && raceDetector {
-				t.Skip("valgrind can't run a program with the race detector")
-			}
 			lines, err := r.Measure(t.Context(), b)
 			if err != nil {
 				t.Fatal(err)
@@ -151,13 +150,33 @@ func (onlyWatch) answer(context.Context, string, bool) (*document, error) {
 
 func (o onlyWatch) watch(string, uint64) func(context.Context) (uint64, error) { return o.next }
 
-func TestInstructionsAreRepeatable(t *testing.T) {
-	if _, err := exec.LookPath("valgrind"); err != nil || raceDetector {
-		t.Skip("no valgrind, or a program that it can't run")
+// countable has instructions counted of a program that valgrind can run.
+func countable(t *testing.T) {
+	t.Helper()
+	if !raceDetector {
+		return
 	}
+	program := filepath.Join(t.TempDir(), "instructions")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/instructions")
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Setenv(programVariable, program)
+}
+
+func TestInstructionsAreRepeatable(t *testing.T) {
+	countable(t)
+	_, missing := exec.LookPath("valgrind")
 	var counts []float64
 	for range 2 {
 		n, err := Instructions(t.Context(), Work{Client: bareName, Verb: "get"}, 500)
+		if missing != nil {
+			if !errors.Is(err, ErrNoValgrind) {
+				t.Errorf("without valgrind: %v", err)
+			}
+			return
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
