@@ -33,7 +33,9 @@ func newDocumentHandle() *codec.JsonHandle {
 func unmarshal(body []byte, into any) error {
 	// The codec alone is too kind: it takes control characters, arrays and
 	// objects for one another, numbers for text, and whatever follows.
-	if !json.Valid(body) || !fits(json.NewDecoder(bytes.NewReader(body)), reflect.TypeOf(into).Elem()) {
+	shape := json.NewDecoder(bytes.NewReader(body))
+	shape.UseNumber()
+	if !json.Valid(body) || !fits(shape, reflect.TypeOf(into).Elem()) {
 		return ErrInvalidJSON
 	}
 	if isBeyondCodec(body) {
@@ -65,7 +67,6 @@ func fits(d *json.Decoder, t reflect.Type) bool {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	d.UseNumber()
 	token, err := d.Token()
 	if err != nil {
 		return false

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if left := leakedGoroutines(5 * time.Second); code == 0 && left != "" {
+	if left := leakedGoroutines(20 * time.Second); code == 0 && left != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
 		code = 1
 	}
