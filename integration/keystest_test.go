@@ -206,6 +206,13 @@ func (w *twin) removeAll() *client.Response {
 	}})
 }
 
+func (w *twin) set(key string) {
+	w.Helper()
+	w.call(call{"set " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+		return kapi.Set(ctx, key, "v", nil)
+	}})
+}
+
 func TestStoreInMemoryAnswersAsServersDo(t *testing.T) {
 	onTwins(t, func(w *twin) {
 		for range 3000 {
@@ -239,15 +246,16 @@ func (w *twin) next(c watchCase, want, got client.Watcher) (*client.Response, er
 func TestStoreInMemoryTellsHistoryAsServersDo(t *testing.T) {
 	onTwins(t, func(w *twin) {
 		w.hiddenOneIn = 25 // The client pauses after each hidden event that it drops.
-		for range 3500 {
+		for range 900 {    // So that a part of the history is lost.
+			w.set("/r/padding")
+		}
+		for range 900 {
 			w.call(w.randomCall())
 		}
-		w.call(call{"set /r/last", func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
-			return kapi.Set(ctx, "/r/last", "", nil)
-		}})
+		w.set("/r/last")
 		end := w.removeAll().Index // Below /r, history ends with this event.
 		events, losses := 0, 0
-		for range 60 {
+		for range 40 {
 			c := w.watchCase(1 + w.rand.Uint64N(end-1))
 			if c.key = "/r/" + strings.TrimPrefix(c.key, "/r"); w.maybe(9) {
 				c.key = "/r"
@@ -275,7 +283,7 @@ func TestStoreInMemoryTellsHistoryAsServersDo(t *testing.T) {
 
 func TestStoreInMemoryTellsNewsAsServersDo(t *testing.T) {
 	onTwins(t, func(w *twin) {
-		for range 60 {
+		for range 40 {
 			cases := []watchCase{w.watchCase(0), w.watchCase(0), w.watchCase(0), w.watchCase(0)}
 			finish := w.beginWatches(cases)
 			for range 12 {
@@ -335,8 +343,6 @@ func (w *twin) endWatches(cases []watchCase) {
 		if strings.Trim(key, "/") == "" {
 			key = "/r/a"
 		}
-		w.call(call{"set " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
-			return kapi.Set(ctx, key, "end", nil)
-		}})
+		w.set(key)
 	}
 }
