@@ -90,13 +90,13 @@ func TestCutOffCaller(t *testing.T) {
 func TestLostHistory(t *testing.T) {
 	s := keystest.New()
 	s.History = 2
-	set(t, s, "/gone", "v", nil)
+	put(t, s, "/gone", "v", nil)
 	if _, err := s.Delete(t.Context(), "/gone", nil); err != nil {
 		t.Fatal(err)
 	}
-	set(t, s, "/same", "v", nil)
-	set(t, s, "/other", "v", nil)
-	set(t, s, "/other", "v", nil)
+	put(t, s, "/same", "v", nil)
+	put(t, s, "/other", "v", nil)
+	put(t, s, "/other", "v", nil)
 
 	_, err := s.Watcher("/gone", &client.WatcherOptions{AfterIndex: 4}).Next(t.Context())
 	want := client.Error{

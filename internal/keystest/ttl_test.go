@@ -15,10 +15,10 @@ func TestKeysExpireByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := keystest.New()
 		began := time.Now()
-		set(t, s, "/d", "", &client.SetOptions{Dir: true, TTL: 9500 * time.Millisecond})
-		set(t, s, "/d/x", "v", nil)
-		set(t, s, "/k", "v", &client.SetOptions{TTL: 5 * time.Second})
-		set(t, s, "/k", "", &client.SetOptions{TTL: 20 * time.Second, Refresh: true, PrevExist: client.PrevExist})
+		put(t, s, "/d", "", &client.SetOptions{Dir: true, TTL: 9500 * time.Millisecond})
+		put(t, s, "/d/x", "v", nil)
+		put(t, s, "/k", "v", &client.SetOptions{TTL: 5 * time.Second})
+		put(t, s, "/k", "", &client.SetOptions{TTL: 20 * time.Second, Refresh: true, PrevExist: client.PrevExist})
 
 		w := s.Watcher("/", &client.WatcherOptions{Recursive: true})
 		for _, want := range []struct {
@@ -69,7 +69,7 @@ func TestTTLCountsDownAndARefreshIsSilent(t *testing.T) {
 	})
 }
 
-func set(t *testing.T, s *keystest.Store, key, value string, opts *client.SetOptions) *client.Response {
+func put(t *testing.T, s *keystest.Store, key, value string, opts *client.SetOptions) *client.Response {
 	t.Helper()
 	resp, err := s.Set(t.Context(), key, value, opts)
 	if err != nil {
