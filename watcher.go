@@ -91,12 +91,16 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 	var rearm pace
 	for {
 		rearm.start()
+		before := w.poll.events
 		event, err := w.poll.once(ctx, w.client, &w.poll)
 		if IsEventIndexCleared(err) {
 			err = w.poll.goOnAfterLoss(ctx, w.client, err)
 		}
 		if event != nil || err != nil {
 			return event, err
+		}
+		if w.poll.events > before {
+			continue // The history went on, with what is hidden from this watch.
 		}
 		if err := rearm.keep(ctx, w.client, w.poll.path, nil); err != nil {
 			return nil, err

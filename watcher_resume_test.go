@@ -213,6 +213,24 @@ func TestHiddenNodesAreNoEventsOfTheirAncestors(t *testing.T) {
 	})
 }
 
+func TestHiddenNodesInTheHistoryCostNoPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answers []fakeAnswer
+		for i := range 100 {
+			answers = append(answers, fakeAnswer{body: fmt.Sprintf(`{"action":"set","node":{"key":"/a/_b","modifiedIndex":%d}}`, 8+i)})
+		}
+		f := script(t, append(answers, eventAt(108))...)
+		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 7, Recursive: true})
+		start := time.Now()
+		if got := nextIndex(t, w); got != 108 {
+			t.Errorf("got event %d", got)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("it paused for %v in all", took)
+		}
+	})
+}
+
 func TestWatchEndsWithTheContextWhileItAsksWhatWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cleared := fakeAnswer{status: http.StatusBadRequest, body: `{"errorCode":401,"index":1099}`}
