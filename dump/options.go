@@ -1,9 +1,8 @@
 package dump
 
 import (
+	"context"
 	"time"
-
-	"github.com/coreos/etcd/client"
 )
 
 // ExportOptions modify Export. The zero value exports the whole store.
@@ -17,8 +16,8 @@ type ExportOptions struct {
 	Hidden []string
 
 	// SkipHistory leaves out the search for hidden nodes in the store's last
-	// 1,000 events, which is a request for each event. It also lets Follow read
-	// many events over one connection, and miss those of hidden nodes.
+	// 1,000 events, which is a request for each event, and lets Follow miss their
+	// changes.
 	SkipHistory bool
 
 	// Follow goes on after the snapshot with a line for each change, until the
@@ -166,7 +165,7 @@ type PurgeOptions struct {
 
 // Source is what Diff compares: make it with [Store] or [File]. It is for one Diff.
 type Source struct {
-	open func() (nodes, error)
+	open func(ctx context.Context) (nodes, error)
 }
 
 // DifferenceKind says in what way two sources differ at a key.
@@ -185,12 +184,4 @@ type Difference struct {
 	Key   string         `json:"key"`             // below the roots of both, beginning with a slash
 	Left  *Node          `json:"left,omitempty"`  // nil: not there
 	Right *Node          `json:"right,omitempty"` // nil: not there
-}
-
-// checked gives the error for what no call can do without.
-func checked(kapi client.KeysAPI, root string) error {
-	if kapi == nil {
-		return &client.InvalidInputError{Field: "KeysAPI", Reason: "it is nil"}
-	}
-	return checkKey("Root", root)
 }

@@ -1,0 +1,68 @@
+package dump
+
+import (
+	"context"
+
+	"github.com/coreos/etcd/client"
+)
+
+// change applies a change.
+func (im *importer) change(ctx context.Context, c *Change) error {
+	key := moved(c.Node.Key, im.from, im.root)
+	im.count(func(sum *ImportSummary) { sum.Changes++ })
+	if im.opts.DryRun {
+		return nil
+	}
+	event := client.Event{Kind: c.Kind}
+	ttl, alive := im.remaining(&c.Node)
+	switch {
+	case event.IsDelete() || !alive:
+		return im.removeAll(ctx, key)
+	case key == "/":
+		return nil // it is always there
+	case c.Node.Dir:
+		return im.makeDir(ctx, key, &client.SetOptions{Dir: true, TTL: ttl, PrevExist: client.PrevNoExist})
+	default:
+		return im.set(ctx, key, c.Node.Value, &client.SetOptions{TTL: ttl, NoValueOnSuccess: true})
+	}
+}
+
+// removeAll removes a node; of the root, which no server removes, what is in it.
+func (im *importer) removeAll(ctx context.Context, key string) error {
+	if key != "/" {
+		return im.store.remove(ctx, key)
+	}
+	r, err := im.store.get(ctx, key, false)
+	if err != nil || r == nil {
+		return err
+	}
+	for _, child := range r.Node.Nodes {
+		if err := im.store.remove(ctx, child.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeDir makes a directory where there is none.
+func (im *importer) makeDir(ctx context.Context, key string, opts *client.SetOptions) error {
+	err := im.set(ctx, key, "", opts)
+	if !client.IsNodeExist(err) {
+		return err
+	}
+	r, err := im.store.get(ctx, key, false)
+	if err != nil || r == nil || r.Node.Dir {
+		return err
+	}
+	if err := im.store.remove(ctx, key); err != nil { // a file was replaced by a directory
+		return err
+	}
+	return im.set(ctx, key, "", opts)
+}
+
+func (im *importer) set(ctx context.Context, key, value string, opts *client.SetOptions) error {
+	return named("set", key, im.store.patiently(ctx, func() error {
+		_, err := im.store.kapi.Set(ctx, key, value, opts)
+		return err
+	}))
+}
