@@ -54,15 +54,49 @@ func (im *importer) makeDir(ctx context.Context, key string, opts *client.SetOpt
 	if err != nil || r == nil || r.Node.Dir {
 		return err
 	}
-	if err := im.store.remove(ctx, key); err != nil { // a file was replaced by a directory
+	if err := im.store.remove(ctx, key); err != nil {
 		return err
 	}
 	return im.set(ctx, key, "", opts)
 }
 
+// set writes a node. What is in the way is of later than the change: the dump is
+// being imported once more.
 func (im *importer) set(ctx context.Context, key, value string, opts *client.SetOptions) error {
-	return named("set", key, im.store.patiently(ctx, func() error {
-		_, err := im.store.kapi.Set(ctx, key, value, opts)
+	write := func() error {
+		return im.store.patiently(ctx, func() error {
+			_, err := im.store.kapi.Set(ctx, key, value, opts)
+			return err
+		})
+	}
+	err := write()
+	switch {
+	case hasCode(err, client.ErrorCodeNotFile):
+		err = im.store.remove(ctx, key)
+	case hasCode(err, client.ErrorCodeNotDir):
+		err = im.clearWay(ctx, key)
+	default:
+		return named("set", key, err)
+	}
+	if err != nil {
 		return err
-	}))
+	}
+	return named("set", key, write())
+}
+
+// clearWay removes the file that is where a directory of a key was.
+func (im *importer) clearWay(ctx context.Context, key string) error {
+	for i := 1; i < len(key); i++ {
+		if key[i] != '/' {
+			continue
+		}
+		r, err := im.store.get(ctx, key[:i], false)
+		if err != nil || r == nil {
+			return err
+		}
+		if !r.Node.Dir {
+			return im.store.remove(ctx, key[:i])
+		}
+	}
+	return nil
 }

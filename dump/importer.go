@@ -52,7 +52,7 @@ func (im *importer) conflict(key string, dump *Node, there Node) {
 type snapshotImport struct {
 	*importer
 	before    *tree
-	overwrite bool // whatever OnConflict says
+	overwrite bool // what differs
 	resync    bool // what is not in the snapshot goes
 	writes    *pool
 
@@ -144,25 +144,30 @@ func (s *snapshotImport) decide(key string, n *Node, there *client.Node) (stays 
 	case s.isSame(n, there):
 		s.count(func(sum *ImportSummary) { sum.Unchanged++ })
 		return n.Dir && s.expires(n) != expires(there), nil
-	case n.Dir != there.Dir && s.resync:
-		s.passed = key
-		if !s.opts.DryRun {
-			if err := s.store.remove(s.writes.ctx, key); err != nil {
-				return false, err
-			}
+	case !s.overwrite:
+		if n.Dir != there.Dir {
+			s.passed = key
 		}
-		s.count(func(sum *ImportSummary) { sum.Removed++ })
-		return false, s.write(key, *n, false)
-	case n.Dir != there.Dir:
-		s.passed = key
 		s.conflict(key, n, toNode(there))
 		return true, nil
-	case s.overwrite:
+	case n.Dir == there.Dir:
 		return false, s.write(key, *n, true)
 	default:
-		s.conflict(key, n, toNode(there))
-		return true, nil
+		return false, s.replace(key, n)
 	}
+}
+
+// replace has a file written where a directory is, or the reverse.
+func (s *snapshotImport) replace(key string, n *Node) error {
+	if !n.Dir {
+		s.passed = key // what is in the directory
+	}
+	if !s.opts.DryRun {
+		if err := s.store.remove(s.writes.ctx, key); err != nil {
+			return err
+		}
+	}
+	return s.write(key, *n, true)
 }
 
 // isSame reports whether there is nothing to write.

@@ -71,14 +71,15 @@ const (
 	PhaseRemove Phase = "remove" // the store is emptied
 )
 
-// OnConflict says what Import does with a key that is there with another value,
-// or with a TTL where the dump has none, or the reverse.
+// OnConflict says what Import does with a node that is there with another value, as
+// a file where the dump has a directory, or with a TTL where the dump has none, or
+// the reverse of these.
 type OnConflict string
 
 // The ways.
 const (
 	Fail      OnConflict = ""          // leave it, go on, and return a *ConflictError at the end
-	Overwrite OnConflict = "overwrite" // write what the dump says
+	Overwrite OnConflict = "overwrite" // write what the dump says; a directory in the place of a file goes with all in it
 	Keep      OnConflict = "keep"      // leave it, and count it
 )
 
@@ -88,9 +89,7 @@ type ImportOptions struct {
 	// its "/a/x" imported as "/b/x". Empty means where it was.
 	Root string
 
-	// OnConflict is for keys that are there with another value. A file where the
-	// dump has a directory, or the reverse, is never replaced: but for Keep it is
-	// a conflict.
+	// OnConflict is for nodes of the store that differ from those of the dump.
 	OnConflict OnConflict
 
 	// Parallel is how many writes are on their way at a time. Zero means 32.
@@ -123,7 +122,7 @@ type ImportSummary struct {
 	Keys        int64  // files in the dump
 	Directories int64  // directories in the dump
 	Created     int64  // nodes that were written and had not been there
-	Overwritten int64  // files that were there with another value
+	Overwritten int64  // nodes that were there and differed
 	Unchanged   int64  // nodes that were as the dump says
 	Kept        int64  // nodes that were left as they were, and those below
 	Conflicts   int64  // nodes in the way: those of the *ConflictError

@@ -59,15 +59,15 @@ func (r *Reader) next() (Record, error) {
 		return Record{}, err
 	}
 	r.line++
-	if !utf8.Valid(line) {
-		return Record{}, r.wrong("it is not valid UTF-8", nil)
-	}
 	var rec Record
-	switch err = json.Unmarshal(line, &rec); {
-	case err != nil && last:
+	err = json.Unmarshal(line, &rec)
+	switch isText := utf8.Valid(line); {
+	case last && (err != nil || !isText):
 		return Record{}, ErrTruncated
 	case err != nil:
 		return Record{}, r.wrong("it is not the JSON of a dump", err)
+	case !isText:
+		return Record{}, r.wrong("it is not valid UTF-8", nil)
 	}
 	return rec, r.check(&rec)
 }

@@ -94,11 +94,8 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // isPassing is true for errors of a cluster that may answer again.
 func isPassing(err error) bool {
-	var answer client.Error
-	if errors.As(err, &answer) {
-		return answer.Code == client.ErrorCodeRaftInternal || answer.Code == client.ErrorCodeLeaderElect
-	}
-	return errors.Is(err, client.ErrClusterUnavailable)
+	return errors.Is(err, client.ErrClusterUnavailable) ||
+		hasCode(err, client.ErrorCodeRaftInternal) || hasCode(err, client.ErrorCodeLeaderElect)
 }
 
 // isMissing is true where there is no such key, or a file on its way.

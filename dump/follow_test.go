@@ -1,0 +1,216 @@
+package dump_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/dump"
+	"github.com/coreos/etcd/client/internal/keystest"
+)
+
+// follower is an Export that follows.
+type follower struct {
+	mu   sync.Mutex
+	out  bytes.Buffer
+	stop context.CancelFunc
+	done chan struct{}
+	sum  dump.Summary
+	err  error
+}
+
+func (f *follower) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.out.Write(p)
+}
+
+func (f *follower) text() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.Clone(f.out.Bytes())
+}
+
+func startFollowing(t *testing.T, s *keystest.Store, opts dump.ExportOptions) *follower {
+	t.Helper()
+	ctx, cancel := context.WithCancel(keystest.As(t.Context(), "follower"))
+	t.Cleanup(cancel)
+	f := &follower{stop: cancel, done: make(chan struct{})}
+	opts.Follow = true
+	go func() {
+		defer close(f.done)
+		f.sum, f.err = dump.Export(ctx, s, f, opts)
+	}()
+	synctest.Wait()
+	return f
+}
+
+// end ends the following when it has come to its end.
+func (f *follower) end(t *testing.T) {
+	t.Helper()
+	<-time.After(10 * time.Second) // hidden nodes are told of late
+	synctest.Wait()
+	f.stop()
+	<-f.done
+	if f.err != context.Canceled { //nolint:errorlint // bare, as the KeysAPI's
+		t.Errorf("following ended with %v", f.err)
+	}
+}
+
+// stir changes a store at random.
+func stir(t *testing.T, s *keystest.Store, r *rand.Rand, times int) {
+	t.Helper()
+	for range times {
+		if r.IntN(3) > 0 {
+			grow(t, s, r, "/", 3)
+			continue
+		}
+		nodes := s.Dump()
+		if len(nodes) == 0 {
+			continue
+		}
+		key := nodes[r.IntN(len(nodes))].Key
+		if _, err := s.Delete(t.Context(), key, &client.DeleteOptions{Recursive: true, Dir: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFollowingMissesNothing(t *testing.T) {
+	random(t, 20, func(t *testing.T, r *rand.Rand) {
+		from, to := keystest.New(), keystest.New()
+		grow(t, from, r, "/", 30)
+		f := startFollowing(t, from, dump.ExportOptions{})
+		for range 20 {
+			stir(t, from, r, 3)
+			<-time.After(time.Duration(r.IntN(3000)) * time.Millisecond)
+		}
+		f.end(t)
+		sum := mustImport(t, to, pipe{bytes.NewReader(f.text())}, dump.ImportOptions{})
+		if f.sum.Changes == 0 || sum.Changes != f.sum.Changes || sum.Resyncs != 0 {
+			t.Errorf("export: %+v, import: %+v", f.sum, sum)
+		}
+		wantSameButMoments(t, to, from)
+		sum = mustImport(t, to, bytes.NewReader(f.text()), dump.ImportOptions{OnConflict: dump.Overwrite})
+		wantSameButMoments(t, to, from)
+	})
+}
+
+func TestFollowingGetsOverLostHistory(t *testing.T) {
+	random(t, 20, func(t *testing.T, r *rand.Rand) {
+		from, to := keystest.New(), keystest.New()
+		from.History = 100
+		grow(t, from, r, "/", 30)
+		set(t, from, "/kind", "file", "/other/kind", "directory", "/_gone", "hidden")
+		f := startFollowing(t, from, dump.ExportOptions{})
+		stir(t, from, r, 5)
+		set(t, from, "/gone", "soon")
+		<-time.After(5 * time.Second)
+		from.CutOff("follower", keystest.NotSent)
+		if _, err := from.Delete(t.Context(), "/other/kind", nil); err != nil && !client.IsKeyNotFound(err) {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"/kind", "/other", "/_gone", "/gone"} {
+			if _, err := from.Delete(t.Context(), key, &client.DeleteOptions{Recursive: true}); err != nil && !client.IsKeyNotFound(err) {
+				t.Fatal(err)
+			}
+		}
+		set(t, from, "/kind/of", "directory", "/other", "file")
+		stir(t, from, r, 5)
+		for range 100 {
+			set(t, from, "/busy", "x")
+		}
+		set(t, from, "/late/_hidden", "x")
+		from.Reconnect("follower")
+		<-time.After(10 * time.Second)
+		stir(t, from, r, 5)
+		f.end(t)
+		if f.sum.Resyncs != 1 {
+			t.Errorf("export: %+v", f.sum)
+		}
+		sum := mustImport(t, to, pipe{bytes.NewReader(f.text())}, dump.ImportOptions{})
+		if sum.Resyncs != 1 || sum.Removed == 0 {
+			t.Errorf("import: %+v", sum)
+		}
+		// Hidden nodes that were written and forgotten while the follower was cut off
+		// can't be known.
+		for _, d := range differences(t, dump.Store(to, "/"), dump.Store(from, "/"), dump.DiffOptions{TTL: true}) {
+			t.Errorf("difference: %s", d)
+		}
+		for _, key := range []string{"/late/_hidden", "/_gone"} {
+			was, errFrom := from.Get(t.Context(), key, nil)
+			is, errTo := to.Get(t.Context(), key, nil)
+			if (errFrom == nil) != (errTo == nil) || errFrom == nil && was.Node.Value != is.Node.Value {
+				t.Errorf("%s: %v, %v; %v, %v", key, was, errFrom, is, errTo)
+			}
+		}
+	})
+}
+
+func TestFollowingWithoutHiddenNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := keystest.New()
+		set(t, from, "/a/b", "1", "/_h", "1")
+		f := startFollowing(t, from, dump.ExportOptions{Root: "/a", SkipHistory: true})
+		set(t, from, "/a/_h", "2", "/a/b", "2", "/c", "2")
+		if _, err := from.Delete(t.Context(), "/a", &client.DeleteOptions{Recursive: true}); err != nil {
+			t.Fatal(err)
+		}
+		f.end(t)
+		_, changes, _ := strings.Cut(string(f.text()), `"trailer"`)
+		if got := strings.Count(changes, "\n"); got != 3 || strings.Contains(changes, "_h") {
+			t.Errorf("got changes %s", changes)
+		}
+		if f.sum.HistoryTo != 0 || f.sum.Changes != 2 {
+			t.Errorf("got %+v", f.sum)
+		}
+	})
+}
+
+func TestFollowingARootWhoseParentGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := keystest.New(), keystest.New()
+		from.History = 10
+		set(t, from, "/a/b/c", "1", "/a/b/_h", "1")
+		f := startFollowing(t, from, dump.ExportOptions{Root: "/a/b"})
+		if _, err := from.Delete(t.Context(), "/a", &client.DeleteOptions{Recursive: true}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(3 * time.Second)
+		mustImport(t, to, pipe{bytes.NewReader(f.text())}, dump.ImportOptions{Root: "/"})
+		wantSame(t, state(to), []string{`"/_h" dir=false "1"`}) // nobody can list it
+
+		set(t, from, "/a/b/c", "2")
+		<-time.After(3 * time.Second)
+		from.CutOff("follower", keystest.NotSent)
+		if _, err := from.Delete(t.Context(), "/a", &client.DeleteOptions{Recursive: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			set(t, from, "/busy", "x")
+		}
+		from.Reconnect("follower")
+		f.end(t)
+		mustImport(t, to, pipe{bytes.NewReader(f.text())}, dump.ImportOptions{})
+		wantSame(t, state(to), []string{`"/_h" dir=false "1"`, `"/a" dir=true ""`})
+	})
+}
+
+func TestTheFirstSnapshotIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := keystest.New()
+		from.CutOff("follower", keystest.NotSent)
+		f := startFollowing(t, from, dump.ExportOptions{})
+		<-f.done
+		if !errors.Is(f.err, client.ErrClusterUnavailable) {
+			t.Errorf("got %v", f.err)
+		}
+	})
+}
