@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,8 +18,9 @@ type store struct {
 	close func()
 }
 
-// open makes the client of the store at the URLs, or that of --discovery-srv
-// where there are none. Nothing is sent yet, but for SRV look-ups.
+// open makes the client of the store at the URLs, or of that of --discovery-srv
+// where there are none, and asks whether anybody is there: what comes later is
+// patient with a cluster that does not answer, which would hide a typing error.
 func (a *app) open(ctx context.Context, urls []string) (store, error) {
 	conn := &a.connection
 	if conn.username != "" && conn.password == "" {
@@ -45,6 +47,10 @@ func (a *app) open(ctx context.Context, urls []string) (store, error) {
 		return store{}, err
 	}
 	s := store{KeysAPI: client.NewKeysAPI(c), name: strings.Join(redacted(c.Endpoints()), ","), close: closeTransport}
+	if _, err := s.Get(ctx, "/_", nil); errors.Is(err, client.ErrClusterUnavailable) || ctx.Err() != nil {
+		s.close()
+		return store{}, fmt.Errorf("the store is not there: %w", err)
+	}
 	return s, nil
 }
 

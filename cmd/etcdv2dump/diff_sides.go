@@ -80,7 +80,6 @@ func (d *dumpFile) survey(ctx context.Context) error {
 	return ctx.Err()
 }
 
-
 // isStore tells the URLs of a store from the name of a file.
 func isStore(arg string) bool { return strings.Contains(arg, "://") }
 

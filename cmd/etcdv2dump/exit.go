@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/dump"
@@ -58,7 +59,7 @@ func (a *app) classify(ctx context.Context, err error) ending {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return ending{code: exitInterrupted, kind: "interrupted", message: "interrupted", hint: a.onceMore}
 	}
-	end := ending{message: err.Error()}
+	end := ending{message: strings.TrimPrefix(err.Error(), "dump: ")}
 	switch {
 	case a.running == "", isA[usageError](err), isA[*client.InvalidInputError](err):
 		end.code, end.kind, end.hint = exitUsage, "usage", a.help
@@ -74,6 +75,9 @@ func (a *app) classify(ctx context.Context, err error) ending {
 		end.code, end.kind = exitDump, "dump"
 	default:
 		end.code, end.kind, end.hint = exitStore, "store", a.onceMore
+		if end.hint == "" && errors.Is(err, client.ErrClusterUnavailable) {
+			end.hint = "--endpoints or ETCDCTL_ENDPOINTS say where the cluster is."
+		}
 	}
 	return end
 }

@@ -98,13 +98,18 @@ func (a *app) export(ctx context.Context, file string, opts dump.ExportOptions) 
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	bar := a.newBar(file == stdio)
+	bar := a.newBar(map[dump.Phase]string{
+		dump.PhaseRead:   "Reading the store",
+		dump.PhaseSearch: "Looking for hidden nodes",
+		dump.PhaseWrite:  "Writing the dump",
+		dump.PhaseFollow: "Following until Ctrl-C, changes so far:",
+	}, file == stdio)
 	following := false
 	opts.Progress = func(p dump.Progress) {
 		following = p.Phase == dump.PhaseFollow
 		if following {
-			if err := out.whole(); err != nil {
-				giveUp(dumpError{err})
+			if failed := out.whole(); failed != nil {
+				giveUp(dumpError{failed})
 			}
 		}
 		bar.show(p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ type imported struct {
 	Changes     int64  `json:"changes"`
 	Resyncs     int64  `json:"resyncs"`
 	Verified    bool   `json:"verified"`
+	unfinished  bool
 
 	// ConflictKeys are the first of them, in the store.
 	ConflictKeys []string `json:"conflictKeys,omitempty"`
@@ -110,10 +112,6 @@ func conflictWay(word string) (dump.OnConflict, error) {
 
 // importDump reads the dump in file, which may be stdin.
 func (a *app) importDump(ctx context.Context, file string, opts dump.ImportOptions) (result, error) {
-	a.onceMore = "What has been written stays. The same command again does the rest."
-	if opts.DryRun {
-		a.onceMore = ""
-	}
 	in, err := a.openDump(ctx, file)
 	if err != nil {
 		return nil, err
@@ -124,7 +122,10 @@ func (a *app) importDump(ctx context.Context, file string, opts dump.ImportOptio
 		return nil, err
 	}
 	defer s.close()
-	bar := a.newBar(false)
+	if !opts.DryRun {
+		a.onceMore = "What has been written stays. The same command again does the rest."
+	}
+	bar := a.newBar(importPhases(opts.DryRun), false)
 	opts.Progress = bar.show
 	sum, err := dump.Import(ctx, s, in, opts)
 	bar.end()
@@ -138,12 +139,28 @@ func (a *app) importDump(ctx context.Context, file string, opts dump.ImportOptio
 	if r.Root == "" {
 		r.Root = sum.Header.Root
 	}
-	if conflicts, ok := errors.AsType[*dump.ConflictError](err); ok {
+	conflicts, conflicting := errors.AsType[*dump.ConflictError](err)
+	r.unfinished = err != nil && !conflicting && !isA[*dump.VerifyError](err)
+	if conflicting {
 		for _, c := range conflicts.Conflicts {
 			r.ConflictKeys = append(r.ConflictKeys, c.Key)
 		}
 	}
 	return r, err
+}
+
+func importPhases(dryRun bool) map[dump.Phase]string {
+	names := map[dump.Phase]string{
+		dump.PhaseRead:   "Reading the store",
+		dump.PhaseCheck:  "Checking the dump",
+		dump.PhaseApply:  "Importing",
+		dump.PhaseFollow: "Applying changes",
+		dump.PhaseVerify: "Verifying",
+	}
+	if dryRun {
+		names[dump.PhaseApply] = "Comparing"
+	}
+	return names
 }
 
 // openDump opens a dump, so that reading it ends with ctx.
@@ -152,6 +169,9 @@ func (a *app) openDump(ctx context.Context, file string) (io.ReadCloser, error) 
 		return io.NopCloser(&interruptible{ctx: ctx, r: a.stdin}), nil
 	}
 	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) && a.running == "diff" && strings.Contains(file, ":") {
+		err = fmt.Errorf("%w; a store is written with its scheme, as in http://%s", err, file)
+	}
 	if err != nil {
 		return nil, dumpError{err}
 	}
@@ -162,15 +182,17 @@ func (a *app) openDump(ctx context.Context, file string) (io.ReadCloser, error) 
 }
 
 func (r *imported) human() string {
-	if r.Root == "" {
-		return "" // It did not come to the first line.
-	}
 	var b strings.Builder
-	verb := "Imported"
-	if r.DryRun {
-		verb = "Would import"
+	switch {
+	case r.unfinished && r.Created+r.Overwritten+r.Removed+r.Changes == 0:
+		return ""
+	case r.unfinished:
+		fmt.Fprintf(&b, "Done so far in %s at %s:\n", r.Store, r.Root)
+	case r.DryRun:
+		fmt.Fprintf(&b, "Would import %s into %s at %s:\n", nodes(r.Keys, r.Directories), r.Store, r.Root)
+	default:
+		fmt.Fprintf(&b, "Imported %s into %s at %s:\n", nodes(r.Keys, r.Directories), r.Store, r.Root)
 	}
-	fmt.Fprintf(&b, "%s %s into %s at %s:\n", verb, nodes(r.Keys, r.Directories), r.Store, r.Root)
 	for _, line := range []struct {
 		n    int64
 		what string

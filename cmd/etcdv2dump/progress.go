@@ -15,19 +15,22 @@ const (
 	counterTemplate pb.ProgressBarTemplate = `{{string . "phase"}} {{counters .}}`
 )
 
+// clearLine takes the cursor back to the beginning of a line that is then empty.
+const clearLine = "\r\x1b[2K"
+
 // A bar shows on a terminal how far a phase has come, and is gone when all is
 // done. One without a terminal shows nothing.
 type bar struct {
-	tty   *os.File // nil: none
-	phase dump.Phase
-	// bounded is true while the end of the phase is known.
-	bounded bool
+	tty     *os.File // nil: none
+	names   map[dump.Phase]string
+	phase   dump.Phase
+	bounded bool // the end of the phase is known
 	pb      *pb.ProgressBar
 }
 
 // newBar makes the bar for stderr. It stays dark where stdout, with data on it,
-// is the same terminal.
-func (a *app) newBar(dataOnStdout bool) *bar {
+// is a terminal too.
+func (a *app) newBar(names map[dump.Phase]string, dataOnStdout bool) *bar {
 	tty, ok := terminal(a.stderr)
 	if !ok {
 		return &bar{}
@@ -35,7 +38,7 @@ func (a *app) newBar(dataOnStdout bool) *bar {
 	if _, both := terminal(a.stdout); both && dataOnStdout {
 		return &bar{}
 	}
-	return &bar{tty: tty}
+	return &bar{tty: tty, names: names}
 }
 
 // show draws the bar. It is for one goroutine, the one that does the work.
@@ -60,37 +63,20 @@ func (b *bar) begin(p dump.Progress) {
 	if b.bounded {
 		template = barTemplate
 	}
-	// A static one draws when it is told to, and needs no goroutine.
-	b.pb = template.New(0).Set(pb.Static, true).Set(pb.Terminal, true).Set(pb.CleanOnFinish, true).
-		Set(pb.Color, false).SetWriter(b.tty).Set("phase", phaseName(p.Phase)).Start()
+	name, ok := b.names[p.Phase]
+	if !ok {
+		name = string(p.Phase)
+	}
+	// A static one draws when it is told to, and has no goroutine.
+	b.pb = template.New(0).Set(pb.Static, true).Set(pb.Terminal, true).Set(pb.Color, false).
+		SetWriter(b.tty).Set("phase", name).Start()
 }
 
 // end clears the line.
 func (b *bar) end() {
-	if b.pb != nil {
-		b.pb.Finish()
-		b.pb = nil
+	if b.pb == nil {
+		return
 	}
-}
-
-func phaseName(p dump.Phase) string {
-	switch p {
-	case dump.PhaseRead:
-		return "Reading the store"
-	case dump.PhaseSearch:
-		return "Looking for hidden nodes"
-	case dump.PhaseWrite:
-		return "Writing the dump"
-	case dump.PhaseFollow:
-		return "Following, until Ctrl-C: changes"
-	case dump.PhaseCheck:
-		return "Checking the dump"
-	case dump.PhaseApply:
-		return "Importing"
-	case dump.PhaseVerify:
-		return "Verifying"
-	case dump.PhaseRemove:
-		return "Removing"
-	}
-	return string(p)
+	b.pb = nil
+	_, _ = b.tty.WriteString(clearLine) //nolint:errcheck // nobody is there to see it
 }

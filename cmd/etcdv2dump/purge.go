@@ -37,6 +37,7 @@ type purged struct {
 	Keys        int64    `json:"keys"`
 	Directories int64    `json:"directories"`
 	HiddenFound []string `json:"hiddenFound"`
+	unfinished  bool
 }
 
 func (a *app) purgeCommand() *cobra.Command {
@@ -83,13 +84,22 @@ func (a *app) purge(ctx context.Context, opts dump.PurgeOptions, yes bool) (resu
 }
 
 func (a *app) purgeStore(ctx context.Context, s store, opts dump.PurgeOptions) (*purged, error) {
-	bar := a.newBar(false)
+	names := map[dump.Phase]string{
+		dump.PhaseRead:   "Reading the store",
+		dump.PhaseSearch: "Looking for hidden nodes",
+		dump.PhaseRemove: "Removing",
+	}
+	if opts.DryRun {
+		names[dump.PhaseRemove] = "Counting"
+	}
+	bar := a.newBar(names, false)
 	opts.Progress = bar.show
 	sum, err := dump.Purge(ctx, s, opts)
 	bar.end()
 	return &purged{
 		Store: s.name, Root: opts.Root, DryRun: opts.DryRun,
 		Keys: sum.Keys, Directories: sum.Directories, HiddenFound: sum.HiddenFound,
+		unfinished: err != nil,
 	}, err
 }
 
@@ -103,8 +113,8 @@ func (a *app) confirm(ctx context.Context, s store, opts dump.PurgeOptions) erro
 	if err != nil {
 		return err
 	}
-	a.say("%s", there.human())
-	yes, err := a.askYes(ctx, "Type yes to remove them: ")
+	a.say("%s%s", there.what("This will remove"), there.hidden())
+	yes, err := a.askYes(ctx, "Type yes to go on: ")
 	if err != nil {
 		return err
 	}
@@ -115,13 +125,25 @@ func (a *app) confirm(ctx context.Context, s store, opts dump.PurgeOptions) erro
 }
 
 func (p *purged) human() string {
-	verb := "Removed"
-	if p.DryRun {
-		verb = "Would remove"
+	switch {
+	case p.unfinished && p.Keys+p.Directories == 0:
+		return ""
+	case p.unfinished:
+		return p.what("Removed so far")
+	case p.DryRun:
+		return p.what("Would remove") + p.hidden()
+	default:
+		return p.what("Removed") + p.hidden()
 	}
-	text := fmt.Sprintf("%s %s below %s from %s.\n", verb, nodes(p.Keys, p.Directories), p.Root, p.Store)
-	if len(p.HiddenFound) > 0 {
-		text += fmt.Sprintf("Hidden nodes among them: %s.\n", list(p.HiddenFound))
+}
+
+func (p *purged) what(verb string) string {
+	return fmt.Sprintf("%s %s below %s from %s.\n", verb, nodes(p.Keys, p.Directories), p.Root, p.Store)
+}
+
+func (p *purged) hidden() string {
+	if len(p.HiddenFound) == 0 {
+		return ""
 	}
-	return text
+	return fmt.Sprintf("Hidden nodes among them: %s.\n", list(p.HiddenFound))
 }

@@ -100,7 +100,7 @@ func whileWanted[T any](ctx context.Context, read func() (T, error)) (T, error) 
 
 // An interruptible reads from r until ctx ends.
 type interruptible struct {
-	ctx context.Context //nolint:containedctx // io.Reader has no place for it
+	ctx context.Context // io.Reader has no place for it.
 	r   io.Reader
 	// buf is the goroutine's: p may be in other hands when a late read fills it.
 	buf []byte
