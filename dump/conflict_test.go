@@ -151,7 +151,7 @@ func TestWhatAnotherWritesMeanwhileIsAConflict(t *testing.T) {
 		{"another value, overwritten", []string{"/a/k", "2"}, dump.ImportOptions{OnConflict: dump.Overwrite}, "1", func(sum dump.ImportSummary, err error) bool {
 			return err == nil && sum.Overwritten == 1
 		}},
-		{"a directory", []string{"/a/k", "/"}, dump.ImportOptions{}, "", func(sum dump.ImportSummary, err error) bool {
+		{"a directory", []string{"/a/k", "/"}, dump.ImportOptions{}, "", func(_ dump.ImportSummary, err error) bool {
 			var conflicts *dump.ConflictError
 			return errors.As(err, &conflicts) && conflicts.Conflicts[0].Store.Dir
 		}},

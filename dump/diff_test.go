@@ -81,9 +81,12 @@ func TestDiffOfTTLs(t *testing.T) {
 			s   *keystest.Store
 			ttl time.Duration
 		}{
-			{"/near", left, time.Hour}, {"/near", right, time.Hour + 4*time.Second},
-			{"/far", left, time.Hour}, {"/far", right, time.Hour + 6*time.Second},
-			{"/one", left, time.Hour}, {"/one", right, 0},
+			{"/near", left, time.Hour},
+			{"/near", right, time.Hour + 4*time.Second},
+			{"/far", left, time.Hour},
+			{"/far", right, time.Hour + 6*time.Second},
+			{"/one", left, time.Hour},
+			{"/one", right, 0},
 		} {
 			if _, err := n.s.Set(t.Context(), n.key, "", &client.SetOptions{TTL: n.ttl}); err != nil {
 				t.Fatal(err)

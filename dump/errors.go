@@ -62,7 +62,11 @@ type ConflictError struct {
 // Error gives the number and the first few keys.
 func (e *ConflictError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "dump: %d nodes of the store are in the way", e.Total)
+	if e.Total == 1 {
+		b.WriteString("dump: 1 node of the store is in the way")
+	} else {
+		fmt.Fprintf(&b, "dump: %d nodes of the store are in the way", e.Total)
+	}
 	for i, c := range e.Conflicts {
 		if i == 3 {
 			b.WriteString(", …")

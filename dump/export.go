@@ -84,7 +84,7 @@ func (e *exporter) snapshot(ctx context.Context, t *tree) error {
 	if err != nil {
 		return err
 	}
-	if err := e.write(ctx, t); err != nil {
+	if err = e.write(ctx, t); err != nil {
 		return err
 	}
 	if e.begun {
@@ -157,8 +157,8 @@ func (e *exporter) follow(ctx context.Context) error {
 		switch {
 		case client.IsEventIndexCleared(err):
 		case errors.Is(err, errAgain):
-			if err := wait(ctx, lastPause); err != nil {
-				return err
+			if wait(ctx, lastPause) != nil {
+				return ctx.Err()
 			}
 		default:
 			return err

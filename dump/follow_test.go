@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +87,7 @@ func stir(t *testing.T, s *keystest.Store, r *rand.Rand, times int) {
 
 func TestFollowingMissesNothing(t *testing.T) {
 	random(t, 20, func(t *testing.T, r *rand.Rand) {
+		t.Helper()
 		from, to := keystest.New(), keystest.New()
 		grow(t, from, r, "/", 30)
 		f := startFollowing(t, from, dump.ExportOptions{})
@@ -98,13 +101,14 @@ func TestFollowingMissesNothing(t *testing.T) {
 			t.Errorf("export: %+v, import: %+v", f.sum, sum)
 		}
 		wantSameButMoments(t, to, from)
-		sum = mustImport(t, to, bytes.NewReader(f.text()), dump.ImportOptions{OnConflict: dump.Overwrite})
+		mustImport(t, to, bytes.NewReader(f.text()), dump.ImportOptions{OnConflict: dump.Overwrite})
 		wantSameButMoments(t, to, from)
 	})
 }
 
 func TestFollowingGetsOverLostHistory(t *testing.T) {
 	random(t, 20, func(t *testing.T, r *rand.Rand) {
+		t.Helper()
 		from, to := keystest.New(), keystest.New()
 		from.History = 100
 		grow(t, from, r, "/", 30)
@@ -200,6 +204,96 @@ func TestFollowingARootWhoseParentGoes(t *testing.T) {
 		f.end(t)
 		mustImport(t, to, pipe{bytes.NewReader(f.text())}, dump.ImportOptions{})
 		wantSame(t, state(to), []string{`"/_h" dir=false "1"`, `"/a" dir=true ""`})
+	})
+}
+
+func TestAFurtherSnapshotIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := keystest.New(), keystest.New()
+		from.History = 10
+		var down atomic.Bool
+		from.Fault = func(r keystest.Request) keystest.Fault {
+			if r.Op == keystest.OpGet && down.Load() {
+				return keystest.Fault{Kind: keystest.NotSent}
+			}
+			return keystest.Fault{}
+		}
+		set(t, from, "/a", "1")
+		f := startFollowing(t, from, dump.ExportOptions{SkipHistory: true})
+		down.Store(true)
+		from.CutOff("follower", keystest.NotSent)
+		for range 20 {
+			set(t, from, "/busy", "x")
+		}
+		from.Reconnect("follower")
+		<-time.After(time.Minute)
+		set(t, from, "/a", "2")
+		down.Store(false)
+		f.end(t)
+		mustImport(t, to, bytes.NewReader(f.text()), dump.ImportOptions{})
+		wantSame(t, state(to), state(from))
+		if f.sum.Resyncs != 1 {
+			t.Errorf("got %+v", f.sum)
+		}
+	})
+}
+
+// other is a store of which the watches are of another cluster.
+type other struct{ *keystest.Store }
+
+func (o other) Watcher(key string, opts *client.WatcherOptions) client.Watcher {
+	return otherWatcher{o.Store.Watcher(key, opts)}
+}
+
+type otherWatcher struct{ client.Watcher }
+
+func (w otherWatcher) Next(ctx context.Context) (*client.Response, error) {
+	r, err := w.Watcher.Next(ctx)
+	if err == nil {
+		r.ClusterID = "another"
+	}
+	return r, err
+}
+
+func TestFollowingEndsWhenTheClusterIsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keystest.New()
+		time.AfterFunc(time.Second, func() { set(t, s, "/a", "1") })
+		_, err := dump.Export(t.Context(), other{s}, io.Discard, dump.ExportOptions{Follow: true})
+		if !errors.Is(err, client.ErrClusterIDChanged) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestFollowingEndsWhenNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := keystest.New()
+		set(t, s, "/a", "1")
+		text, _ := export(t, s, dump.ExportOptions{})
+		time.AfterFunc(time.Second, func() { set(t, s, "/a", "2") })
+		w := &brokenWriter{room: len(text) + 50}
+		if _, err := dump.Export(t.Context(), s, w, dump.ExportOptions{Follow: true}); !errors.Is(err, errFull) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestChangesAreReplayedOverWhatCameAfterThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := keystest.New(), keystest.New()
+		set(t, from, "/same", "1")
+		f := startFollowing(t, from, dump.ExportOptions{})
+		set(t, from, "/x/y/z", "1", "/d", "/", "/f", "1")
+		for _, key := range []string{"/x", "/d", "/f"} {
+			remove(t, from, key)
+		}
+		set(t, from, "/x", "a file", "/d", "a file", "/f/k", "in a directory")
+		f.end(t)
+		for range 3 {
+			mustImport(t, to, bytes.NewReader(f.text()), dump.ImportOptions{OnConflict: dump.Overwrite})
+			wantSame(t, state(to), state(from))
+		}
 	})
 }
 

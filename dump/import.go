@@ -84,24 +84,27 @@ func (im *importer) readThrough(ctx context.Context) (total int64, err error) {
 	}
 	im.report.begin(PhaseCheck, 0)
 	defer im.report.end()
-	err = im.again(func(dump io.Reader) error {
-		for lines := NewReader(dump); ; {
-			rec, err := lines.Next()
-			switch {
-			case errors.Is(err, io.EOF), im.opts.Partial && errors.Is(err, ErrTruncated):
-				return nil
-			case err != nil:
-				return err
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case rec.Node != nil:
-				im.report.step(rec.Node.Key)
-			case rec.Trailer != nil && total == 0:
-				total = rec.Trailer.Keys + rec.Trailer.Directories
-			}
-		}
-	})
+	err = im.again(func(dump io.Reader) error { return im.checkAll(ctx, dump, &total) })
 	return total, err
+}
+
+// checkAll reads a dump to its end.
+func (im *importer) checkAll(ctx context.Context, dump io.Reader, total *int64) error {
+	for lines := NewReader(dump); ; {
+		rec, err := lines.Next()
+		switch {
+		case errors.Is(err, io.EOF), im.opts.Partial && errors.Is(err, ErrTruncated):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case rec.Node != nil:
+			im.report.step(rec.Node.Key)
+		case rec.Trailer != nil && *total == 0:
+			*total = rec.Trailer.Keys + rec.Trailer.Directories
+		}
+	}
 }
 
 // rereader gives a way to read from where r is now once more, at any time and
@@ -116,16 +119,16 @@ func rereader(r io.Reader) func(read func(io.Reader) error) error {
 		return nil // a pipe
 	}
 	return func(read func(io.Reader) error) error {
-		now, err := seeker.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
+		now, failed := seeker.Seek(0, io.SeekCurrent)
+		if failed != nil {
+			return failed
 		}
-		if _, err := seeker.Seek(start, io.SeekStart); err != nil {
-			return err
+		if _, failed = seeker.Seek(start, io.SeekStart); failed != nil {
+			return failed
 		}
-		err = read(r)
+		failed = read(r)
 		_, back := seeker.Seek(now, io.SeekStart)
-		return cmp.Or(err, back)
+		return cmp.Or(failed, back)
 	}
 }
 

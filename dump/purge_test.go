@@ -19,6 +19,7 @@ import (
 
 func TestPurgeRemovesAllBelowTheRoot(t *testing.T) {
 	random(t, 10, func(t *testing.T, r *rand.Rand) {
+		t.Helper()
 		s := keystest.New()
 		grow(t, s, r, "/", 50)
 		n := int64(len(state(s)))

@@ -25,7 +25,7 @@ func node(key string) string { return `{"node":{"key":"` + key + `","value":"v"}
 func readAll(text string) (records int, err error) {
 	for lines := dump.NewReader(strings.NewReader(text)); ; records++ {
 		if _, err = lines.Next(); err != nil {
-			if _, again := lines.Next(); again != err {
+			if _, again := lines.Next(); !errors.Is(again, err) {
 				return records, errors.New("the error is not repeated")
 			}
 			return records, err

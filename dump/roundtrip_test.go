@@ -14,6 +14,7 @@ import (
 
 func TestWhatIsExportedIsImportedByteForByte(t *testing.T) {
 	random(t, 40, func(t *testing.T, r *rand.Rand) {
+		t.Helper()
 		from, to := keystest.New(), keystest.New()
 		grow(t, from, r, "/", 60)
 		text, sum := export(t, from, dump.ExportOptions{Hidden: hiddenIn(from), SkipHistory: true})
@@ -66,6 +67,7 @@ func decoded(t *testing.T, text []byte) []string {
 
 func TestHiddenNodesOfTheHistoryAreFound(t *testing.T) {
 	random(t, 10, func(t *testing.T, r *rand.Rand) {
+		t.Helper()
 		from := keystest.New()
 		grow(t, from, r, "/", 80)
 		text, sum := export(t, from, dump.ExportOptions{})

@@ -25,11 +25,11 @@ type nodes interface {
 // searched for.
 func Store(kapi client.KeysAPI, root string, hidden ...string) Source {
 	return Source{open: func(ctx context.Context) (nodes, error) {
-		root, set, err := checkSource(kapi, root, hidden)
+		clean, set, err := checkSource(kapi, root, hidden)
 		if err != nil {
 			return nil, err
 		}
-		t, err := readTree(ctx, &store{kapi: kapi}, root, set.sorted())
+		t, err := readTree(ctx, &store{kapi: kapi}, clean, set.sorted())
 		if err != nil {
 			return nil, err
 		}

@@ -33,19 +33,17 @@ func (m *meddler) Get(ctx context.Context, key string, opts *client.GetOptions) 
 func TestVerifyFinds(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		do    func(t *testing.T, to *keystest.Store)
-		wrong string // keys; empty: nothing is wrong
-		pipe  bool   // that is found without names
+		gone  string   // a key that somebody removes
+		set   []string // what somebody writes
+		wrong string   // keys; empty: nothing is wrong
+		pipe  bool     // that is found without names
 	}{
-		{"another value", func(t *testing.T, to *keystest.Store) { set(t, to, "/a/k1", "other") }, "changed /a/k1", true},
-		{"nothing", func(*testing.T, *keystest.Store) {}, "", false},
-		{"keys of somebody else", func(t *testing.T, to *keystest.Store) { set(t, to, "/a/own", "1", "/own/k", "1") }, "", true},
-		{"a key that is gone", func(t *testing.T, to *keystest.Store) { remove(t, to, "/a/k2") }, "right /a/k2", true},
-		{"a directory that is gone", func(t *testing.T, to *keystest.Store) { remove(t, to, "/d") }, "right /d right /d/_h", true},
-		{"another kind", func(t *testing.T, to *keystest.Store) {
-			remove(t, to, "/a/k2")
-			set(t, to, "/a/k2/x", "")
-		}, "changed /a/k2", true},
+		{"another value", "", []string{"/a/k1", "other"}, "changed /a/k1", true},
+		{"nothing", "", nil, "", false},
+		{"keys of somebody else", "", []string{"/a/own", "1", "/own/k", "1"}, "", true},
+		{"a key that is gone", "/a/k2", nil, "right /a/k2", true},
+		{"a directory that is gone", "/d", nil, "right /d right /d/_h", true},
+		{"another kind", "/a/k2", []string{"/a/k2/x", ""}, "changed /a/k2", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,11 +51,17 @@ func TestVerifyFinds(t *testing.T) {
 				set(t, from, "/a/k1", "1", "/a/k2", "2", "/d/_h", "3", "/z", "4")
 				text, _ := export(t, from, dump.ExportOptions{})
 
-				to := meddled(t, c.do)
+				do := func(to *keystest.Store) {
+					if c.gone != "" {
+						remove(t, to, c.gone)
+					}
+					set(t, to, c.set...)
+				}
+				to := meddled(t, do)
 				sum, err := dump.Import(t.Context(), to, bytes.NewReader(text), dump.ImportOptions{})
 				wantVerified(t, sum, err, c.wrong)
 
-				to = meddled(t, c.do)
+				to = meddled(t, do)
 				sum, err = dump.Import(t.Context(), to, pipe{bytes.NewReader(text)}, dump.ImportOptions{})
 				var failed *dump.VerifyError
 				if errors.As(err, &failed) != c.pipe || sum.Verified == c.pipe || c.pipe && len(failed.Differences) > 0 {
@@ -69,12 +73,12 @@ func TestVerifyFinds(t *testing.T) {
 }
 
 // meddled is a store of which the second reading finds what do has made of it.
-func meddled(t *testing.T, do func(*testing.T, *keystest.Store)) *meddler {
+func meddled(t *testing.T, do func(*keystest.Store)) *meddler {
 	t.Helper()
 	to := keystest.New()
 	set(t, to, "/a/before", "1", "/before/x", "1")
 	m := &meddler{Store: to}
-	m.do = func() { m.do = func() { do(t, to) } }
+	m.do = func() { m.do = func() { do(to) } }
 	return m
 }
 

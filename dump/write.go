@@ -68,7 +68,7 @@ func (im *importer) put(ctx context.Context, key string, n *Node, there bool) er
 		im.count(func(sum *ImportSummary) { sum.Expired++ })
 		return nil
 	case hasCode(err, client.ErrorCodeNodeExist), hasCode(err, client.ErrorCodeNotFile), hasCode(err, client.ErrorCodeNotDir):
-		return im.met(ctx, key, n, unsure)
+		return im.met(ctx, key, n, there, unsure)
 	default:
 		return named("set", key, err)
 	}
@@ -79,7 +79,7 @@ var errExpired = errors.New("dump: the node's time is over")
 // met sees to a node that was not in the snapshot of the store: a directory that
 // its children have brought into being, what an earlier attempt has written, or
 // somebody else.
-func (im *importer) met(ctx context.Context, key string, n *Node, unsure bool) error {
+func (im *importer) met(ctx context.Context, key string, n *Node, there, unsure bool) error {
 	r, err := im.store.get(ctx, key, false)
 	switch {
 	case err != nil:
@@ -90,7 +90,7 @@ func (im *importer) met(ctx context.Context, key string, n *Node, unsure bool) e
 		im.conflict(key, n, Node{Key: key})
 		return nil
 	case im.isSame(n, r.Node) && (unsure || n.Dir):
-		im.written(false)
+		im.written(there)
 		return nil
 	case im.isSame(n, r.Node):
 		im.count(func(sum *ImportSummary) { sum.Unchanged++ })
