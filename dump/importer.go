@@ -141,7 +141,7 @@ func (s *snapshotImport) decide(key string, n *Node, there *client.Node) (stays 
 			s.missing = key
 		}
 		return false, s.write(key, *n, false)
-	case s.isSame(n, there):
+	case s.isSame(n, there) && (!s.overwrite || n.Dir || s.expireTogether(n, there)):
 		s.count(func(sum *ImportSummary) { sum.Unchanged++ })
 		return n.Dir && s.expires(n) != expires(there), nil
 	case !s.overwrite:
@@ -176,6 +176,15 @@ func (im *importer) isSame(n *Node, there *client.Node) bool {
 		return n.Dir == there.Dir
 	}
 	return n.Value == there.Value && im.expires(n) == expires(there)
+}
+
+// expireTogether reports whether two nodes that both expire, or don't, do so at
+// the same time.
+func (im *importer) expireTogether(n *Node, there *client.Node) bool {
+	if !im.expires(n) {
+		return true
+	}
+	return toNode(there).Expiration.Sub(*n.Expiration).Abs() <= defaultTolerance
 }
 
 func expires(n *client.Node) bool { return n.Expiration != nil || n.TTL > 0 }

@@ -78,9 +78,14 @@ type OnConflict string
 
 // The ways.
 const (
-	Fail      OnConflict = ""          // leave it, go on, and return a *ConflictError at the end
-	Overwrite OnConflict = "overwrite" // write what the dump says; a directory in the place of a file goes with all in it
-	Keep      OnConflict = "keep"      // leave it, and count it
+	// Fail leaves it, goes on, and has Import return a [*ConflictError] at the end.
+	Fail OnConflict = ""
+	// Overwrite writes what the dump says. A directory in the place of a file goes
+	// with all in it. Files whose expirations are more than 5 seconds apart differ
+	// too.
+	Overwrite OnConflict = "overwrite"
+	// Keep leaves it and counts it.
+	Keep OnConflict = "keep"
 )
 
 // ImportOptions modify Import. The zero value imports a dump to where it was.

@@ -127,3 +127,22 @@ func TestAChangeWhoseTimeIsOverIsADelete(t *testing.T) {
 		wantSame(t, state(to), state(from))
 	})
 }
+
+func TestAnotherExpirationIsOverwrittenAndNoConflict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := keystest.New(), keystest.New()
+		for s, ttl := range map[*keystest.Store]time.Duration{from: 2 * time.Hour, to: time.Hour} {
+			if _, err := s.Set(t.Context(), "/k", "1", &client.SetOptions{TTL: ttl}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, _ := export(t, from, dump.ExportOptions{})
+		for i, opts := range []dump.ImportOptions{{}, {OnConflict: dump.Overwrite}, {OnConflict: dump.Overwrite}} {
+			sum := mustImport(t, to, bytes.NewReader(text), opts)
+			if overwrites := i == 1; (sum.Overwritten == 1) != overwrites || (sum.Unchanged == 1) == overwrites {
+				t.Errorf("import %d: %+v", i, sum)
+			}
+		}
+		wantSame(t, state(to), state(from))
+	})
+}
