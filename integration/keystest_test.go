@@ -29,6 +29,8 @@ type twin struct {
 	kapi  client.KeysAPI
 	sent  *recorder
 	store *keystest.Store
+
+	hiddenOneIn int // of the elements of keys
 }
 
 func onTwins(t *testing.T, tell func(w *twin)) {
@@ -41,7 +43,7 @@ func onTwins(t *testing.T, tell func(w *twin)) {
 			sent := newRecorder(t)
 			cl, ctx := newClient(t, client.Config{Endpoints: c.Endpoints(), Transport: sent})
 			w := &twin{
-				T: t, ctx: ctx, kapi: client.NewKeysAPI(cl), sent: sent, store: keystest.New(),
+				T: t, ctx: ctx, kapi: client.NewKeysAPI(cl), sent: sent, store: keystest.New(), hiddenOneIn: 5,
 				rand: rand.New(rand.NewPCG(*keystestSeed, 0)), //nolint:gosec // To be repeated.
 			}
 			w.store.DirUpdates = strings.HasPrefix(s.Version, "3.4.")
@@ -116,14 +118,18 @@ func sortNodes(n *client.Node) {
 
 func pick[T any](w *twin, from ...T) T { return from[w.rand.IntN(len(from))] }
 
-// key gives a key below /r, or now and then one that is none, or above.
+// key gives a key below /r, or now and then the root.
 func (w *twin) key() string {
 	if w.rand.IntN(40) == 0 {
-		return pick(w, "/", "/r", "r//a/", "")
+		return pick(w, "/", "r//a/", "")
 	}
 	key := "/r"
 	for range 1 + w.rand.IntN(4) {
-		key += "/" + pick(w, "a", "a", "b", "ab", "_h")
+		if w.rand.IntN(w.hiddenOneIn) == 0 {
+			key += "/_h"
+		} else {
+			key += "/" + pick(w, "a", "a", "b", "ab")
+		}
 	}
 	return key
 }
@@ -200,10 +206,143 @@ func (w *twin) removeAll() *client.Response {
 	}})
 }
 
+func (w *twin) set(key string) {
+	w.Helper()
+	w.call(call{"set " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+		return kapi.Set(ctx, key, "v", nil)
+	}})
+}
+
 func TestStoreInMemoryAnswersAsServersDo(t *testing.T) {
 	onTwins(t, func(w *twin) {
 		for range 3000 {
 			w.call(w.randomCall())
 		}
 	})
+}
+
+// A watchCase is a watch that both are asked for.
+type watchCase struct {
+	key  string
+	opts client.WatcherOptions
+}
+
+func (w *twin) watchCase(after uint64) watchCase {
+	c := watchCase{w.key(), client.WatcherOptions{Recursive: w.maybe(2), AfterIndex: after}}
+	if strings.Trim(c.key, "/") == "" {
+		c.opts.Recursive = true // There are no events of the root itself.
+	}
+	return c
+}
+
+func (w *twin) next(c watchCase, want, got client.Watcher) (*client.Response, error) {
+	w.Helper()
+	wantResp, wantErr := want.Next(w.ctx)
+	gotResp, gotErr := got.Next(w.ctx)
+	w.compare(fmt.Sprintf("next of %+v", c), gotResp, gotErr, wantResp, wantErr)
+	return wantResp, wantErr
+}
+
+func TestStoreInMemoryTellsHistoryAsServersDo(t *testing.T) {
+	onTwins(t, func(w *twin) {
+		w.hiddenOneIn = 25 // The client pauses after each hidden event that it drops.
+		for range 900 {    // So that a part of the history is lost.
+			w.set("/r/padding")
+		}
+		for range 900 {
+			w.call(w.randomCall())
+		}
+		w.set("/r/last")
+		end := w.removeAll().Index // Below /r, history ends with this event.
+		events, losses := 0, 0
+		for range 40 {
+			c := w.watchCase(1 + w.rand.Uint64N(end-1))
+			if c.key = "/r/" + strings.TrimPrefix(c.key, "/r"); w.maybe(9) {
+				c.key = "/r"
+			}
+			want, got := w.kapi.Watcher(c.key, &c.opts), w.store.Watcher(c.key, &c.opts)
+			for range 12 {
+				resp, err := w.next(c, want, got)
+				if client.IsEventIndexCleared(err) {
+					losses++
+					break
+				}
+				if err != nil {
+					w.Fatalf("next of %+v: %v", c, err)
+				}
+				if events++; resp.Node.ModifiedIndex == end {
+					break
+				}
+			}
+		}
+		if events == 0 || losses == 0 {
+			w.Errorf("got %d events and %d losses of history: both were to be compared", events, losses)
+		}
+	})
+}
+
+func TestStoreInMemoryTellsNewsAsServersDo(t *testing.T) {
+	onTwins(t, func(w *twin) {
+		for range 40 {
+			cases := []watchCase{w.watchCase(0), w.watchCase(0), w.watchCase(0), w.watchCase(0)}
+			finish := w.beginWatches(cases)
+			for range 12 {
+				w.call(w.randomCall())
+			}
+			w.endWatches(cases)
+			finish()
+		}
+	})
+}
+
+// beginWatches lets both wait, and gives what compares their events when they came.
+func (w *twin) beginWatches(cases []watchCase) (finish func()) {
+	w.Helper()
+	type outcome struct {
+		resp *client.Response
+		err  error
+	}
+	begin := func(kapi client.KeysAPI, c watchCase) <-chan outcome {
+		came := make(chan outcome, 1)
+		go func() {
+			resp, err := kapi.Watcher(c.key, &c.opts).Next(w.ctx)
+			came <- outcome{resp, err}
+		}()
+		return came
+	}
+	polls := w.sent.polls()
+	var want, got []<-chan outcome
+	for _, c := range cases {
+		want, got = append(want, begin(w.kapi, c)), append(got, begin(w.store, c))
+	}
+	w.sent.waitWatches(w.T, polls+len(cases))
+	harness.WaitFor(w.T, callTimeout, func() error {
+		if n := w.store.Waiting(); n != len(cases) {
+			return fmt.Errorf("%d watches wait", n)
+		}
+		return nil
+	})
+	return func() {
+		w.Helper()
+		for i, c := range cases {
+			server, memory := <-want[i], <-got[i]
+			w.compare(fmt.Sprintf("first event of %+v", c), memory.resp, memory.err, server.resp, server.err)
+			if server.err != nil {
+				w.Fatalf("first event of %+v: %v", c, server.err)
+			}
+		}
+	}
+}
+
+// endWatches makes an event for each watch that has seen none.
+func (w *twin) endWatches(cases []watchCase) {
+	w.Helper()
+	for _, c := range cases {
+		w.removeAll()
+		key := c.key
+		if strings.Trim(key, "/") == "" {
+			key = "/r/a"
+		}
+		w.set(key)
+	}
 }

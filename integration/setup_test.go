@@ -189,12 +189,16 @@ func (r *recorder) pinned(t *testing.T) string {
 func (r *recorder) waitWatches(t *testing.T, n int) {
 	t.Helper()
 	harness.WaitFor(t, callTimeout, func() error {
-		taken := slices.DeleteFunc(r.keys(), func(e exchange) bool {
-			return e.proto == "" || !strings.Contains(e.query, "wait=true")
-		})
-		if len(taken) < n {
+		if r.polls() < n {
 			return errors.New("too few long polls")
 		}
 		return nil
 	})
+}
+
+// polls returns how many long polls the servers have taken.
+func (r *recorder) polls() int {
+	return len(slices.DeleteFunc(r.keys(), func(e exchange) bool {
+		return e.proto == "" || !strings.Contains(e.query, "wait=true")
+	}))
 }
