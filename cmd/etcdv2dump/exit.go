@@ -72,7 +72,7 @@ func (a *app) classify(ctx context.Context, err error) ending {
 	case isA[*dump.ConflictError](err):
 		end.code, end.kind = exitConflict, "conflict"
 	case isA[*dump.FormatError](err), errors.Is(err, dump.ErrTruncated), isA[dumpError](err), isA[*fs.PathError](err):
-		end.code, end.kind = exitDump, "dump"
+		end.code, end.kind, end.hint = exitDump, "dump", a.onceMore
 	default:
 		end.code, end.kind, end.hint = exitStore, "store", a.onceMore
 		if end.hint == "" && errors.Is(err, client.ErrClusterUnavailable) {

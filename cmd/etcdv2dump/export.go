@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -116,13 +117,13 @@ func (a *app) export(ctx context.Context, file string, opts dump.ExportOptions) 
 	}
 	summary, err := dump.Export(ctx, s, out, opts)
 	bar.end()
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if following && ctx.Err() != nil && !isA[dumpError](err) {
-		err = nil // That is how it ends.
+	if failed, ok := errors.AsType[dumpError](context.Cause(ctx)); ok {
+		err = failed
+	} else if following && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil // Nothing else ends it.
 	}
 	if err = out.end(err); err != nil {
+		a.onceMore = out.left(following)
 		return nil, err
 	}
 	return &exported{
@@ -147,8 +148,11 @@ func (e *exported) human() string {
 	if e.HistoryFrom > 1 {
 		fmt.Fprintf(&b, "Hidden nodes were searched for in the events since index %d; older ones need --hidden PATH.\n", e.HistoryFrom)
 	}
-	if e.Changes > 0 || e.Resyncs > 0 {
-		fmt.Fprintf(&b, "Followed %s and %s.\n", count(e.Changes, "change"), count(e.Resyncs, "whole new snapshot"))
+	if e.Changes > 0 {
+		fmt.Fprintf(&b, "Followed %s.\n", count(e.Changes, "change"))
+	}
+	if e.Resyncs > 0 {
+		fmt.Fprintf(&b, "The store's history was lost on the way: %s followed.\n", count(e.Resyncs, "whole new snapshot"))
 	}
 	return b.String()
 }

@@ -129,6 +129,9 @@ func (a *app) importDump(ctx context.Context, file string, opts dump.ImportOptio
 	opts.Progress = bar.show
 	sum, err := dump.Import(ctx, s, in, opts)
 	bar.end()
+	if errors.Is(err, dump.ErrTruncated) {
+		a.onceMore = "--partial imports what there is of it."
+	}
 	r := &imported{
 		File: file, Store: s.name, Root: opts.Root, DryRun: opts.DryRun,
 		Keys: sum.Keys, Directories: sum.Directories,
@@ -204,8 +207,8 @@ func (r *imported) human() string {
 		{r.Conflicts, "in conflict, left as in the store"},
 		{r.Expired, "expired since the export, left out"},
 		{r.Removed, "removed, as they were from the exported store"},
-		{r.Changes, "changes followed"},
-		{r.Resyncs, "further snapshots"},
+		{r.Changes, "applied as changes since the snapshot"},
+		{r.Resyncs, "taken as whole new snapshots"},
 	} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%9d %s\n", line.n, line.what)

@@ -218,6 +218,66 @@ func TestFollowedUntilInterrupted(t *testing.T) {
 	completes(t, "diff", old.Endpoints()[0], target.Endpoints()[0])
 }
 
+// TestFollowingAStoreThatIsAway follows a store that is killed, and waits for it
+// to come back: what has come until then is a dump.
+func TestFollowingAStoreThatIsAway(t *testing.T) {
+	t.Parallel()
+	old, target := startEtcd(t, harness.Options{}), startEtcd(t, harness.Options{})
+	must[*client.Response](t)(keysOf(t, old.Endpoints()...).Set(t.Context(), "/a", "1", nil))
+	file := filepath.Join(t.TempDir(), "dump.jsonl")
+	p := start(t, "export", "--endpoints", old.Endpoints()[0], "--follow", "-o", file)
+	waitFor(t, "for the snapshot", func() bool { return exists(file) })
+	old.Member(0).Kill()
+	if code := p.interrupt(t); code != exitDone {
+		t.Errorf("exit code %d, want %d\n%s", code, exitDone, &p.stderr)
+	}
+	completes(t, "import", "--endpoints", target.Endpoints()[0], file)
+	must[*client.Response](t)(keysOf(t, target.Endpoints()...).Get(t.Context(), "/a", nil))
+}
+
+// TestFullDisk exports to where there is no room for all: before the snapshot is
+// whole nothing stays; behind it, all up to the last change.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	cluster := startEtcd(t, harness.Options{})
+	kapi := keysOf(t, cluster.Endpoints()...)
+	set := func(key, value string) {
+		t.Helper()
+		must[*client.Response](t)(kapi.Set(t.Context(), key, value, nil))
+	}
+	limited := func(args ...string) *process {
+		t.Helper()
+		p := &process{Cmd: exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -f 16; exec etcdv2dump "$@"`, "sh"}, args...)...)}
+		p.Stderr = &p.stderr
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "dump.jsonl")
+	set("/a", "1")
+	p := limited("export", "--endpoints", cluster.Endpoints()[0], "--follow", "-o", file)
+	waitFor(t, "for the snapshot", func() bool { return exists(file) })
+	set("/a", strings.Repeat("x", 1<<15)) // More than 16 blocks of 512 or 1,024 bytes.
+	_ = p.Wait()                          // The exit code tells.
+	if code, said := p.ProcessState.ExitCode(), p.stderr.String(); code != exitDump || !strings.Contains(said, "is whole up to the last change") {
+		t.Errorf("while following: exit code %d, want %d\n%s", code, exitDump, said)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+
+	p = limited("export", "--endpoints", cluster.Endpoints()[0], "-o", file)
+	_ = p.Wait() // The exit code tells.
+	if code := p.ProcessState.ExitCode(); code != exitDump {
+		t.Errorf("exit code %d, want %d\n%s", code, exitDump, &p.stderr)
+	}
+	if left := must[[]os.DirEntry](t)(os.ReadDir(dir)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func exists(file string) bool {
 	_, err := os.Stat(file)
 	return err == nil

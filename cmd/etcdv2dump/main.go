@@ -41,7 +41,7 @@ type surroundings struct {
 func run(ctx context.Context, args []string, around surroundings) int {
 	a := &app{surroundings: around, started: time.Now(), help: helpHint("etcdv2dump")}
 	a.json = slices.Contains(args, "--json") // Also where another flag is wrong, so that none is read.
-	root := a.command() //nolint:contextcheck // the commands get it from ExecuteContext
+	root := a.command()                      //nolint:contextcheck // the commands get it from ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(around.stdin)
 	root.SetOut(around.stdout)

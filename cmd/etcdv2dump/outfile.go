@@ -77,3 +77,15 @@ func (f *outFile) end(failed error) error {
 	}
 	return failed
 }
+
+// left says what a failed run has left of the file, if it has its name already.
+func (f *outFile) left(following bool) string {
+	switch {
+	case !f.renamed:
+		return ""
+	case following:
+		return f.name + " is whole up to the last change in it."
+	default:
+		return f.name + " ends within a new snapshot, and is not whole."
+	}
+}
