@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	// historyPatience is how long the search for hidden nodes waits for an event.
-	// Those of the history come at once; the last one is not told of if it was a
-	// refresh.
+	// historyPatience is how long the search for hidden nodes waits for an event at
+	// least, or else slower times as long as for the slowest answer before. Those of
+	// the history come at once, but none may be left: the last one was a refresh, or
+	// does not concern the root.
 	historyPatience = time.Second
+	slower          = 10
 	// historyTries is how often the search begins anew because the store has
 	// meanwhile forgotten where it was.
 	historyTries = 5
@@ -67,7 +69,9 @@ func (h hiddenSet) sorted() []string {
 // search adds the hidden nodes that the store's history tells of, and says from
 // which index to which it could be read.
 func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string, report *reporter) (from, to uint64, err error) {
+	began := time.Now()
 	head, err := (&store{kapi: kapi}).index(ctx, root)
+	slowest := time.Since(began)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -75,7 +79,7 @@ func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string,
 	defer report.end()
 	from = 1
 	for range historyTries {
-		to, err = h.searchFrom(ctx, kapi, root, from, head, report)
+		to, err = h.searchFrom(ctx, kapi, root, from, head, slowest, report)
 		oldest := oldestIndex(err)
 		if oldest <= from {
 			return from, to, named("watch", root, err)
@@ -86,17 +90,19 @@ func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string,
 }
 
 // searchFrom reads the history from an index to the head, and says how far it came.
-func (h hiddenSet) searchFrom(ctx context.Context, kapi client.KeysAPI, root string, from, head uint64, report *reporter) (to uint64, err error) {
+func (h hiddenSet) searchFrom(ctx context.Context, kapi client.KeysAPI, root string, from, head uint64, slowest time.Duration, report *reporter) (to uint64, err error) {
 	// AfterIndex is one less, but never 0, which is from now on.
 	w := kapi.Watcher(root, &client.WatcherOptions{AfterIndex: max(from-1, 1), Recursive: true, Hidden: true})
 	report.begin(PhaseSearch, int64(head-from)) //nolint:gosec // at most 1,000
 	for to = from; to < head; {
-		event, err := nextWithin(ctx, w, historyPatience)
+		began := time.Now()
+		event, err := nextWithin(ctx, w, max(historyPatience, slower*slowest))
+		slowest = max(slowest, time.Since(began))
 		switch {
 		case ctx.Err() != nil:
 			return to, ctx.Err()
 		case isTimeout(err):
-			return head, nil // nothing is left that concerns the root
+			return head, nil
 		case err != nil:
 			return to, err
 		}

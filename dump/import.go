@@ -204,10 +204,15 @@ func (im *importer) begin(ctx context.Context, h *Header, total int64) error {
 		im.sum.Header, im.from, im.root = *h, h.Root, root
 	}
 	im.report.begin(PhaseRead, 0)
-	t, err := readTree(ctx, im.store, root, nil)
+	reader := im.store
+	if !h.Resync { // a cluster that does not answer at the beginning may be another
+		reader = &store{kapi: im.store.kapi}
+	}
+	t, err := readTree(ctx, reader, root, nil)
 	if err != nil {
 		return err
 	}
+	t.store = im.store
 	im.report.begin(PhaseApply, total)
 	im.snap = newSnapshotImport(ctx, im, t, h.Resync)
 	return nil
