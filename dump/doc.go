@@ -47,9 +47,10 @@
 //
 // # Memory
 //
-// Of a store, one snapshot is held. A million keys with values of 100 bytes take
-// about 250 MiB, the whole process, to export or to compare with a dump. [Import]
-// reads the store before and after, and what it has read before may still be there
-// then: up to twice that, if the store is full already. Of a dump one line is
-// held, however long the dump.
+// Of a store, one snapshot is held, about 1.4 times its reply; of a dump one line,
+// however long the dump. What is read of a dump is garbage soon, which Go collects
+// when there is as much of it as of the snapshot, unless told otherwise by GOGC or
+// GOMEMLIMIT. For a million keys with values of 100 bytes, a reply of 183 MiB, the
+// whole process took at most 265 MiB to export and to import into an empty store,
+// and 480 MiB to compare with a store that has them, or to import into it.
 package dump
