@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/coreos/etcd/client"
 )
 
 // ErrTruncated means that a dump ends before the trailer of its snapshot. What is
@@ -41,6 +43,10 @@ func (e *StoreError) Error() string { return fmt.Sprintf("dump: %s %q: %v", e.Op
 
 // Unwrap gives Err.
 func (e *StoreError) Unwrap() error { return e.Err }
+
+func isNil(field string) error {
+	return &client.InvalidInputError{Field: field, Reason: "it is nil"}
+}
 
 // maxListed is how many conflicts or differences an error lists.
 const maxListed = 20

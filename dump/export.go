@@ -32,7 +32,10 @@ import (
 // [client.IsKeyNotFound] holds. The Summary is of what has been done before it.
 func Export(ctx context.Context, kapi client.KeysAPI, w io.Writer, opts ExportOptions) (Summary, error) {
 	e := exporter{opts: opts, out: newWriter(w), report: reporter{tell: opts.Progress}}
-	root, hidden, err := checkSource(kapi, opts.Root, opts.Hidden)
+	if w == nil {
+		return e.sum, isNil("Writer")
+	}
+	root, hidden, err := checkSource(ctx, kapi, opts.Root, opts.Hidden)
 	if err != nil {
 		return e.sum, err
 	}
@@ -50,9 +53,12 @@ func Export(ctx context.Context, kapi client.KeysAPI, w io.Writer, opts ExportOp
 }
 
 // checkSource checks what all need that read a store.
-func checkSource(kapi client.KeysAPI, root string, hidden []string) (string, hiddenSet, error) {
-	if kapi == nil {
-		return "", nil, &client.InvalidInputError{Field: "KeysAPI", Reason: "it is nil"}
+func checkSource(ctx context.Context, kapi client.KeysAPI, root string, hidden []string) (string, hiddenSet, error) {
+	switch {
+	case ctx == nil:
+		return "", nil, isNil("context")
+	case kapi == nil:
+		return "", nil, isNil("KeysAPI")
 	}
 	root, err := cleanKey("Root", root)
 	if err != nil {

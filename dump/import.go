@@ -45,7 +45,7 @@ const defaultParallel = 32
 // then. While r is read, the context is not looked at.
 func Import(ctx context.Context, kapi client.KeysAPI, r io.Reader, opts ImportOptions) (ImportSummary, error) {
 	im := &importer{opts: opts, in: r, report: reporter{tell: opts.Progress}}
-	if err := im.check(kapi); err != nil {
+	if err := im.check(ctx, kapi); err != nil {
 		return im.sum, err
 	}
 	im.store = &store{kapi: kapi, patience: cmp.Or(opts.Patience, defaultPatience)}
@@ -61,10 +61,14 @@ func Import(ctx context.Context, kapi client.KeysAPI, r io.Reader, opts ImportOp
 	return im.sum, err
 }
 
-func (im *importer) check(kapi client.KeysAPI) error {
+func (im *importer) check(ctx context.Context, kapi client.KeysAPI) error {
 	switch {
+	case ctx == nil:
+		return isNil("context")
 	case kapi == nil:
-		return &client.InvalidInputError{Field: "KeysAPI", Reason: "it is nil"}
+		return isNil("KeysAPI")
+	case im.in == nil:
+		return isNil("Reader")
 	case im.opts.OnConflict != Fail && im.opts.OnConflict != Overwrite && im.opts.OnConflict != Keep:
 		return &client.InvalidInputError{Field: "OnConflict", Value: string(im.opts.OnConflict), Reason: "it is none of Fail, Overwrite and Keep"}
 	case im.opts.Parallel < 0:

@@ -19,7 +19,7 @@ import (
 // [*StoreError].
 func Purge(ctx context.Context, kapi client.KeysAPI, opts PurgeOptions) (Summary, error) {
 	p := purger{opts: opts, report: reporter{tell: opts.Progress}}
-	root, hidden, err := checkSource(kapi, opts.Root, opts.Hidden)
+	root, hidden, err := checkSource(ctx, kapi, opts.Root, opts.Hidden)
 	if err != nil {
 		return p.sum, err
 	}

@@ -93,6 +93,15 @@ func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			return err
 		}
 		_, purged := dump.Purge(t.Context(), nil, dump.PurgeOptions{})
+		var none context.Context // somebody's mistake
+		_, exportedNil := dump.Export(none, s, io.Discard, dump.ExportOptions{})
+		_, exportedTo := dump.Export(t.Context(), s, nil, dump.ExportOptions{})
+		_, importedNil := dump.Import(none, s, strings.NewReader(""), dump.ImportOptions{})
+		_, importedFrom := dump.Import(t.Context(), s, nil, dump.ImportOptions{})
+		_, purgedNil := dump.Purge(none, s, dump.PurgeOptions{})
+		var compared error
+		for _, compared = range dump.Diff(none, dump.Store(s, "/"), dump.Store(s, "/"), dump.DiffOptions{}) {
+		}
 		_, purgedRoot := dump.Purge(t.Context(), s, dump.PurgeOptions{Root: "/./a"})
 		for _, c := range []struct {
 			field string
@@ -109,6 +118,12 @@ func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			{"Parallel", imported(s, dump.ImportOptions{Parallel: -1})},
 			{"Patience", imported(s, dump.ImportOptions{Patience: -1})},
 			{"Root", imported(s, dump.ImportOptions{Root: ".."})},
+			{"context", exportedNil},
+			{"Writer", exportedTo},
+			{"context", importedNil},
+			{"Reader", importedFrom},
+			{"context", purgedNil},
+			{"context", compared},
 			{"KeysAPI", purged},
 			{"Root", purgedRoot},
 		} {

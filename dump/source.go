@@ -25,7 +25,7 @@ type nodes interface {
 // searched for.
 func Store(kapi client.KeysAPI, root string, hidden ...string) Source {
 	return Source{open: func(ctx context.Context) (nodes, error) {
-		clean, set, err := checkSource(kapi, root, hidden)
+		clean, set, err := checkSource(ctx, kapi, root, hidden)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func (s *storeNodes) ask(ctx context.Context, key string) error {
 func File(r io.Reader) Source {
 	return Source{open: func(context.Context) (nodes, error) {
 		if r == nil {
-			return nil, &client.InvalidInputError{Field: "Reader", Reason: "it is nil"}
+			return nil, isNil("Reader")
 		}
 		f := &fileNodes{lines: NewReader(r)}
 		rec, err := f.lines.Next()
@@ -105,6 +105,9 @@ func (f *fileNodes) pop() { f.next = nil }
 func (f *fileNodes) ask(context.Context, string) error { return nil }
 
 func (s Source) nodes(ctx context.Context) (nodes, error) {
+	if ctx == nil {
+		return nil, isNil("context")
+	}
 	if s.open == nil {
 		return nil, &client.InvalidInputError{Field: "Source", Reason: "neither Store nor File made it"}
 	}
