@@ -26,6 +26,9 @@ It prints a line for each difference, in the order of keys:
   ~ /key = "first" -> "second"
                             in both, with other values
 
+Hidden nodes, which a store does not list, are those that the dump has or that
+--hidden names; between two stores only the latter.
+
 Keys are without the root. A store is read from the root of the dump that it
 is compared with, unless --root names another. Of a dump with changes behind
 its snapshot, the snapshot is compared. Flags for TLS and users hold for both
@@ -55,6 +58,7 @@ type diffed struct {
 	OnlyLeft  int64  `json:"onlyLeft"`
 	OnlyRight int64  `json:"onlyRight"`
 	Changed   int64  `json:"changed"`
+	blind     bool   // hidden nodes were not looked for
 }
 
 func (a *app) diffCommand() *cobra.Command {
@@ -106,6 +110,7 @@ func (a *app) diff(ctx context.Context, args []string, d differ) (result, error)
 	right.aim(d, left)
 
 	r := &diffed{Left: left.name, Right: right.name}
+	r.blind = left.dump == nil && right.dump == nil && len(d.hidden) == 0
 	out := bufio.NewWriter(a.stdout)
 	for difference, err := range dump.Diff(ctx, left.source(), right.source(), d.opts) {
 		if err == nil {
@@ -157,7 +162,11 @@ func (a *app) printDifference(w io.Writer, d dump.Difference) error {
 func (r *diffed) human() string {
 	total := r.OnlyLeft + r.OnlyRight + r.Changed
 	if total == 0 {
-		return fmt.Sprintf("No difference between %s and %s.\n", r.Left, r.Right)
+		text := fmt.Sprintf("No difference between %s and %s.\n", r.Left, r.Right)
+		if r.blind {
+			text += "Hidden nodes were not compared: that takes --hidden PATH, or a dump.\n"
+		}
+		return text
 	}
 	return fmt.Sprintf("%s: %d only in %s, %d only in %s, %d changed.\n",
 		count(total, "difference"), r.OnlyLeft, r.Left, r.OnlyRight, r.Right, r.Changed)

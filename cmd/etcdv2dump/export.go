@@ -130,7 +130,7 @@ func (a *app) export(ctx context.Context, file string, opts dump.ExportOptions) 
 		File: file, Store: s.name, Root: opts.Root,
 		Keys: summary.Keys, Directories: summary.Directories, SHA256: summary.SHA256,
 		ClusterID: summary.ClusterID, Index: summary.Index,
-		HiddenFound: summary.HiddenFound, HistoryFrom: summary.HistoryFrom, HistoryTo: summary.HistoryTo,
+		HiddenFound: append([]string{}, summary.HiddenFound...), HistoryFrom: summary.HistoryFrom, HistoryTo: summary.HistoryTo,
 		Changes: summary.Changes, Resyncs: summary.Resyncs,
 	}, nil
 }

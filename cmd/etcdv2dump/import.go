@@ -29,7 +29,7 @@ again.`
 const importExample = `  # What would be written, and what is in the way.
   etcdv2dump import --endpoints http://new:2379 --dry-run dump.jsonl
 
-  # A dump, to where it came from.
+  # The whole dump, each key by the name that it had.
   etcdv2dump import --endpoints http://new:2379 dump.jsonl
 
   # The dump of one directory, to another one, with what is there replaced.
@@ -89,7 +89,7 @@ func (a *app) importCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&opts.DryRun, "dry-run", false, "write nothing, and tell what would be written")
-	flags.StringVar(&onConflict, "on-conflict", fail, "for keys with another value: `fail`, overwrite or keep")
+	flags.StringVar(&onConflict, "on-conflict", fail, "the `WAY` with keys that have another value: fail, overwrite or keep")
 	flags.StringVar(&opts.Root, "root", "", "the `DIRECTORY` to import to (default: where the dump is from)")
 	flags.BoolVar(&opts.DropTTL, "no-ttl", false, "import what would expire as what doesn't")
 	flags.BoolVar(&opts.Partial, "partial", false, "import what there is of a dump that is not complete")
@@ -214,8 +214,11 @@ func (r *imported) human() string {
 			fmt.Fprintf(&b, "%9d %s\n", line.n, line.what)
 		}
 	}
-	if r.Verified {
-		fmt.Fprintf(&b, "Verified: the store holds what the dump says.\n")
+	switch {
+	case r.Verified && r.Conflicts+r.Kept > 0:
+		b.WriteString("Verified: but for those, the store holds what the dump says.\n")
+	case r.Verified:
+		b.WriteString("Verified: the store holds what the dump says.\n")
 	}
 	return b.String()
 }

@@ -19,7 +19,7 @@ const (
 	// patience bounds what a test waits for on a busy machine.
 	patience = 60 * time.Second
 	// many are enough files for a signal to come in the middle of them.
-	many = 20_000
+	many = 10_000
 	// some are how many of them are written, or gone, when it is sent.
 	some = 500
 )

@@ -98,7 +98,7 @@ func (a *app) purgeStore(ctx context.Context, s store, opts dump.PurgeOptions) (
 	bar.end()
 	return &purged{
 		Store: s.name, Root: opts.Root, DryRun: opts.DryRun,
-		Keys: sum.Keys, Directories: sum.Directories, HiddenFound: sum.HiddenFound,
+		Keys: sum.Keys, Directories: sum.Directories, HiddenFound: append([]string{}, sum.HiddenFound...),
 		unfinished: err != nil,
 	}, err
 }

@@ -106,12 +106,12 @@ func TestProgressOnATerminal(t *testing.T) {
 	cluster := startEtcd(t, harness.Options{})
 	file, _ := writeDump(t, many)
 	s := onTerminal(t, nil, "import", "--endpoints", cluster.Endpoints()[0], file)
-	s.waitFor(" / 20200 [")
+	s.waitFor(" / 10100 [")
 	s.waitFor("%")
 	if code := s.end(); code != exitDone {
 		t.Errorf("exit code %d\n%s", code, s.screen())
 	}
-	if seen := lastLines(s.screen()); !strings.HasPrefix(seen, "Imported 20000 keys") {
+	if seen := lastLines(s.screen()); !strings.HasPrefix(seen, "Imported 10000 keys") {
 		t.Errorf("the bar is not cleared: %q", seen)
 	}
 }
