@@ -18,6 +18,15 @@ import (
 // dumpSize is how many files a dump of the stories has.
 const dumpSize = 20_000
 
+// newPatientKeys is newKeys for stories of many thousand calls, which take as long as
+// the machine needs.
+func newPatientKeys(t *testing.T, c *harness.Cluster) (client.KeysAPI, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*callTimeout)
+	t.Cleanup(cancel)
+	return client.NewKeysAPI(must[client.Client](t)(client.New(client.Config{Endpoints: c.Endpoints()}))), ctx
+}
+
 // oddTexts are values, and parts of names, that are easily damaged on the way.
 func oddTexts() []string {
 	return []string{"plain", "two words", "é日本🎈", "\x01\x02\x1f\x7f", "\u2028\u2029", "\ufffd", `"\<>&'+%?#;`, "line\r\nbreak\t"}
@@ -87,7 +96,7 @@ func TestDumpSurvivesAPurge(t *testing.T) {
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
-			kapi, ctx := newKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
+			kapi, ctx := newPatientKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
 			ok := must[*client.Response](t)
 			first, err := dump.Import(ctx, kapi, bytes.NewReader(text), dump.ImportOptions{})
 			if err != nil || !first.Verified || first.Created != first.Keys+first.Directories {
@@ -136,7 +145,7 @@ func TestDumpFindsRecentHiddenNodesByItself(t *testing.T) {
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
-			kapi, ctx := newKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
+			kapi, ctx := newPatientKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
 			ok := must[*client.Response](t)
 			ok(kapi.Set(ctx, "/_old/k", "1", nil))
 			for i := range 1100 {
@@ -195,7 +204,7 @@ func TestImportGoesOnWhenAMemberIsKilled(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			c := harness.Start(t, s, harness.Options{Members: 3})
-			kapi, ctx := newKeys(t, c)
+			kapi, ctx := newPatientKeys(t, c)
 			leader := must[*client.Member](t)(client.NewMembersAPI(must[client.Client](t)(client.New(client.Config{Endpoints: c.Endpoints()}))).Leader(ctx))
 			dead := c.MemberAt(leader.ClientURLs[0])
 			in := &halfway{text: text, at: len(text) / 3, do: dead.Kill}
@@ -213,7 +222,7 @@ func TestInterruptedImportIsResumed(t *testing.T) {
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
-			kapi, ctx := newKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
+			kapi, ctx := newPatientKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
 			var done int64
 			for runs := 1; ; runs++ {
 				run, stop := context.WithCancel(ctx)
@@ -257,7 +266,7 @@ func TestFollowingTellsOfHiddenNodes(t *testing.T) {
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
-			kapi, ctx := newKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
+			kapi, ctx := newPatientKeys(t, harness.Start(t, s, harness.Options{Members: 1}))
 			ok := must[*client.Response](t)
 			ok(kapi.Set(ctx, "/a/k", "1", nil))
 			run, stop := context.WithCancel(ctx)
