@@ -75,7 +75,10 @@ func (a *app) classify(ctx context.Context, err error) ending {
 		end.code, end.kind, end.hint = exitDump, "dump", a.onceMore
 	default:
 		end.code, end.kind, end.hint = exitStore, "store", a.onceMore
-		if end.hint == "" && errors.Is(err, client.ErrClusterUnavailable) {
+		switch {
+		case errors.Is(err, client.ErrPlainRefused):
+			end.hint = "--insecure-discovery takes http endpoints too."
+		case end.hint == "" && errors.Is(err, client.ErrClusterUnavailable):
 			end.hint = "--endpoints or ETCDCTL_ENDPOINTS say where the cluster is."
 		}
 	}

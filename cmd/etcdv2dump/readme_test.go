@@ -18,8 +18,8 @@ func TestReadmeKnowsTheCommand(t *testing.T) {
 	root := (&app{}).command()
 	isFlag := func(name string) bool {
 		defines := func(c *cobra.Command) bool {
-			name := string(aliased(nil, name))
-			return c.Flags().Lookup(name) != nil || c.PersistentFlags().Lookup(name) != nil
+			flag := string(aliased(nil, name))
+			return c.Flags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil
 		}
 		return name == "help" || defines(root) || slices.ContainsFunc(root.Commands(), defines)
 	}
