@@ -4,7 +4,7 @@
 .SUFFIXES:
 
 # Modules with tests and Go code to lint; one that is not there yet is passed over.
-MODULES = . integration benchmarks clientv3
+MODULES = . integration benchmarks cmd/etcdv2dump clientv3
 
 FUZZTIME = 10s
 RACECOUNT = 5

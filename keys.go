@@ -155,6 +155,13 @@ type WatcherOptions struct {
 
 	// Recursive reports events below the key as well, hidden nodes aside.
 	Recursive bool
+
+	// Hidden reports, where Recursive is set, those events of hidden nodes that a
+	// server tells of: it does while a watch catches up with its history, and not
+	// once the watch waits. So a watch that is made again after each event, or
+	// after a while, sees all of them. Other KeysAPIs than those of this package
+	// may take no notice of it.
+	Hidden bool
 }
 
 // Response is the answer of a KeysAPI call or an event of a Watcher.

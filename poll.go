@@ -26,6 +26,7 @@ type poll struct {
 	path      string // escaped
 	dir       string // what the server calls the key, ending in a slash; empty: not known
 	recursive bool
+	hidden    bool // what is hidden from the watch, and yet told, is an event
 	stream    bool // ask for more than one event
 
 	next      uint64 // the first index of interest; 0: not known yet, from now
@@ -261,7 +262,7 @@ func (p *poll) pass(event *Response) *Response {
 	}
 	p.last, p.next = index, index+1
 	p.events++
-	if p.dir != "" && (!isRelated(p.dir, event.Node.Key) || p.recursive && isHiddenBelow(p.dir, event.Node.Key)) {
+	if p.dir != "" && (!isRelated(p.dir, event.Node.Key) || p.recursive && !p.hidden && isHiddenBelow(p.dir, event.Node.Key)) {
 		return nil
 	}
 	return event

@@ -66,6 +66,7 @@ func (k *httpKeysAPI) Watcher(key string, opts *WatcherOptions) Watcher {
 	}
 	w := &httpWatcher{client: k.client}
 	w.poll, w.err = k.newPoll(key, opts.Recursive, opts.AfterIndex)
+	w.poll.hidden = opts.Hidden
 	return w
 }
 

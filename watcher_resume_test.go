@@ -231,6 +231,19 @@ func TestHiddenNodesInTheHistoryCostNoPauses(t *testing.T) {
 	})
 }
 
+func TestHiddenNodesThatAServerTellsOfAreEventsForWhoWantsThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		event := func(key string, index int) fakeAnswer {
+			return fakeAnswer{body: fmt.Sprintf(`{"action":"set","node":{"key":%q,"modifiedIndex":%d}}`, key, index)}
+		}
+		f := script(t, event("/a/_b", 8), event("/ab/_c", 9), event("/a/c/_d/e", 10))
+		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 7, Recursive: true, Hidden: true})
+		if got := []uint64{nextIndex(t, w), nextIndex(t, w)}; !slices.Equal(got, []uint64{8, 10}) {
+			t.Errorf("got events %v", got)
+		}
+	})
+}
+
 func TestWatchEndsWithTheContextWhileItAsksWhatWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cleared := fakeAnswer{status: http.StatusBadRequest, body: `{"errorCode":401,"index":1099}`}

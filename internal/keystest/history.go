@@ -79,7 +79,7 @@ func (w *watcher) concerns(ev *event, waits bool) bool {
 	case key == w.key:
 		return true
 	case isBelow(key, w.key):
-		return w.recursive && !strings.Contains(key[len(strings.TrimSuffix(w.key, "/")):], "/_")
+		return w.recursive && (w.hidden && !waits || !strings.Contains(key[len(strings.TrimSuffix(w.key, "/")):], "/_"))
 	case isBelow(w.key, key):
 		return ev.gone != nil && ev.prev.Dir && (!waits || ev.gone[w.key])
 	}

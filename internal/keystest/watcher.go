@@ -14,6 +14,7 @@ type watcher struct {
 	key       string
 	err       error // why the key can't be watched
 	recursive bool
+	hidden    bool   // it is told of hidden nodes that the history has
 	next      uint64 // the first index of interest; 0: from the first Next on
 }
 
@@ -22,7 +23,7 @@ func (s *Store) Watcher(key string, opts *client.WatcherOptions) client.Watcher 
 	w := &watcher{s: s}
 	w.key, w.err = cleanKey(key)
 	if opts != nil {
-		w.recursive = opts.Recursive
+		w.recursive, w.hidden = opts.Recursive, opts.Hidden
 		if opts.AfterIndex > 0 {
 			w.next = opts.AfterIndex + 1
 		}

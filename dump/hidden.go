@@ -1,0 +1,139 @@
+package dump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coreos/etcd/client"
+)
+
+const (
+	// historyPatience is how long the search for hidden nodes waits for an event at
+	// least, or else slower times as long as for the slowest answer before. Those of
+	// the history come at once, but none may be left: the last one was a refresh, or
+	// does not concern the root.
+	historyPatience = time.Second
+	slower          = 10
+	// historyTries is how often the search begins anew because the store has
+	// meanwhile forgotten where it was.
+	historyTries = 5
+)
+
+// hiddenSet are the keys of hidden nodes to ask for.
+type hiddenSet map[string]struct{}
+
+// hiddenKeys takes the paths that a caller gives.
+func hiddenKeys(root string, paths []string) (hiddenSet, error) {
+	set := hiddenSet{}
+	for _, path := range paths {
+		key, err := cleanKey("Hidden", path)
+		if err != nil {
+			return nil, err
+		}
+		if !isWithin(key, root) || !set.add(root, key) {
+			return nil, &client.InvalidInputError{
+				Field: "Hidden", Value: path,
+				Reason: fmt.Sprintf("no element of it below the root %q begins with \"_\"", root),
+			}
+		}
+	}
+	return set, nil
+}
+
+// add notes what there is to ask for to have key; it is false if it is not hidden.
+func (h hiddenSet) add(root, key string) bool {
+	if !isWithin(key, root) {
+		return false
+	}
+	on := hiddenOn(root, key)
+	for _, hidden := range on {
+		h[hidden] = struct{}{}
+	}
+	return len(on) > 0
+}
+
+func (h hiddenSet) sorted() []string {
+	keys := make([]string, 0, len(h))
+	for key := range h {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, compareKeys)
+	return keys
+}
+
+// search adds the hidden nodes that the store's history tells of, and says from
+// which index to which it could be read.
+func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string, report *reporter) (from, to uint64, err error) {
+	began := time.Now()
+	head, err := (&store{kapi: kapi}).index(ctx, root)
+	slowest := time.Since(began)
+	if err != nil {
+		return 0, 0, err
+	}
+	report.begin(PhaseSearch, 0)
+	defer report.end()
+	from = 1
+	for range historyTries {
+		to, err = h.searchFrom(ctx, kapi, root, from, head, slowest, report)
+		oldest := oldestIndex(err)
+		if oldest <= from {
+			return from, to, named("watch", root, err)
+		}
+		from = oldest
+	}
+	return 0, 0, nil // the store forgets faster than it can be read
+}
+
+// searchFrom reads the history from an index to the head, and says how far it came.
+func (h hiddenSet) searchFrom(ctx context.Context, kapi client.KeysAPI, root string, from, head uint64, slowest time.Duration, report *reporter) (to uint64, err error) {
+	// AfterIndex is one less, but never 0, which is from now on.
+	w := kapi.Watcher(root, &client.WatcherOptions{AfterIndex: max(from-1, 1), Recursive: true, Hidden: true})
+	report.begin(PhaseSearch, int64(head-from)) //nolint:gosec // at most 1,000
+	for to = from; to < head; {
+		began := time.Now()
+		event, err := nextWithin(ctx, w, max(historyPatience, slower*slowest))
+		slowest = max(slowest, time.Since(began))
+		switch {
+		case ctx.Err() != nil:
+			return to, ctx.Err()
+		case isTimeout(err):
+			return head, nil
+		case err != nil:
+			return to, err
+		}
+		to = event.Node.ModifiedIndex
+		h.add(root, event.Node.Key)
+		report.step(event.Node.Key)
+	}
+	return head, nil
+}
+
+func nextWithin(ctx context.Context, w client.Watcher, patience time.Duration) (*client.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return w.Next(ctx)
+}
+
+func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// oldestIndex gives the oldest index of the history, which a server says when an
+// older one is wanted: "the requested history has been cleared [1203/2]". It is 0
+// for other errors.
+func oldestIndex(err error) uint64 {
+	var cleared client.Error
+	if !client.IsEventIndexCleared(err) || !errors.As(err, &cleared) {
+		return 0
+	}
+	_, rest, _ := strings.Cut(cleared.Cause, "[")
+	oldest, _, _ := strings.Cut(rest, "/")
+	index, err := strconv.ParseUint(oldest, 10, 64)
+	if err != nil {
+		return cleared.Index // of other words: only from now on
+	}
+	return index
+}
