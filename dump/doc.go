@@ -50,7 +50,7 @@
 // Of a store, one snapshot is held, about 1.4 times its reply; of a dump one line,
 // however long the dump. What is read of a dump is garbage soon, which Go collects
 // when there is as much of it as of the snapshot, unless told otherwise by GOGC or
-// GOMEMLIMIT. For a million keys with values of 100 bytes, a reply of 183 MiB, the
-// whole process took at most 265 MiB to export and to import into an empty store,
+// GOMEMLIMIT. For a million keys with values of 100 bytes, a reply of about 180 MiB, the
+// whole process took at most 275 MiB to export and to import into an empty store,
 // and 480 MiB to compare with a store that has them, or to import into it.
 package dump
