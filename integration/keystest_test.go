@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/integration/harness"
+	"github.com/coreos/etcd/client/internal/keystest"
+)
+
+var keystestSeed = flag.Uint64("keystest-seed", uint64(time.Now().UnixNano()), "of the calls that a server and the store in memory get")
+
+// A twin gives each call to a server and to the store in memory, and compares.
+type twin struct {
+	*testing.T
+	ctx   context.Context
+	rand  *rand.Rand
+	kapi  client.KeysAPI
+	sent  *recorder
+	store *keystest.Store
+}
+
+func onTwins(t *testing.T, tell func(w *twin)) {
+	t.Helper()
+	for _, s := range harness.Servers(t) {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			t.Logf("-keystest-seed=%d", *keystestSeed)
+			c := harness.Start(t, s, harness.Options{})
+			sent := newRecorder(t)
+			cl, ctx := newClient(t, client.Config{Endpoints: c.Endpoints(), Transport: sent})
+			w := &twin{
+				T: t, ctx: ctx, kapi: client.NewKeysAPI(cl), sent: sent, store: keystest.New(),
+				rand: rand.New(rand.NewPCG(*keystestSeed, 0)), //nolint:gosec // To be repeated.
+			}
+			w.store.DirUpdates = strings.HasPrefix(s.Version, "3.4.")
+			w.alignIndexes()
+			tell(w)
+		})
+	}
+}
+
+// alignIndexes brings the store to the index of the server, which has written more or
+// less on its own behalf.
+func (w *twin) alignIndexes() {
+	w.Helper()
+	resp, err := w.kapi.Get(w.ctx, "/", nil)
+	for index := mustResponse(w.T, resp, err).Index; w.store.Index() < index; {
+		_, err := w.store.Set(w.ctx, "/_padding", "", nil)
+		mustResponse(w.T, resp, err)
+	}
+}
+
+// A call is one that both get.
+type call struct {
+	text string
+	do   func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error)
+}
+
+func (w *twin) call(c call) *client.Response {
+	w.Helper()
+	want, wantErr := c.do(w.ctx, w.kapi)
+	got, gotErr := c.do(w.ctx, w.store)
+	w.compare(c.text, got, gotErr, want, wantErr)
+	return want
+}
+
+func (w *twin) compare(what string, got *client.Response, gotErr error, want *client.Response, wantErr error) {
+	w.Helper()
+	if diff := cmp.Diff(answerOf(want, wantErr), answerOf(got, gotErr), cmpopts.IgnoreFields(client.Response{}, "ClusterID")); diff != "" {
+		w.Fatalf("%s (-server +store):\n%s", what, diff)
+	}
+}
+
+// An answer is what came of a call, in the form that is compared.
+type answer struct {
+	Response *client.Response
+	Refusal  client.Error // without the endpoint
+	Failed   bool         // by a ClusterError
+	Unknown  bool
+	Other    string
+}
+
+func answerOf(resp *client.Response, err error) answer {
+	a := answer{Response: resp}
+	if resp != nil && resp.Node != nil {
+		sortNodes(resp.Node)
+	}
+	var ce *client.ClusterError
+	a.Failed = errors.As(err, &ce)
+	a.Unknown = errors.Is(err, client.ErrOutcomeUnknown)
+	if !errors.As(err, &a.Refusal) && err != nil {
+		a.Other = err.Error()
+	}
+	a.Refusal.Endpoint = ""
+	return a
+}
+
+func sortNodes(n *client.Node) {
+	slices.SortFunc(n.Nodes, func(a, b *client.Node) int { return strings.Compare(a.Key, b.Key) })
+	for _, child := range n.Nodes {
+		sortNodes(child)
+	}
+}
+
+func pick[T any](w *twin, from ...T) T { return from[w.rand.IntN(len(from))] }
+
+// key gives a key below /r, or now and then one that is none, or above.
+func (w *twin) key() string {
+	if w.rand.IntN(40) == 0 {
+		return pick(w, "/", "/r", "r//a/", "")
+	}
+	key := "/r"
+	for range 1 + w.rand.IntN(4) {
+		key += "/" + pick(w, "a", "a", "b", "ab", "_h")
+	}
+	return key
+}
+
+func (w *twin) maybe(oneIn int) bool { return w.rand.IntN(oneIn) == 0 }
+
+// prevIndex gives none, that of a node, or a wrong one.
+func (w *twin) prevIndex(key string) uint64 {
+	resp, err := w.kapi.Get(w.ctx, key, nil)
+	switch {
+	case w.maybe(2):
+		return 0
+	case err != nil || w.maybe(3):
+		return 1 + w.rand.Uint64N(9)
+	}
+	return resp.Node.ModifiedIndex
+}
+
+func (w *twin) prevValue() string { return pick(w, "", "", "v", "w") }
+
+func (w *twin) randomCall() call {
+	key, value := w.key(), pick(w, "", "v", "w")
+	switch w.rand.IntN(12) {
+	case 0, 1:
+		o := &client.GetOptions{Recursive: w.maybe(2), Sort: w.maybe(2), Quorum: w.maybe(2)}
+		return call{fmt.Sprintf("get %s %+v", key, *o), func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+			return kapi.Get(ctx, key, o)
+		}}
+	case 2, 3, 4, 5, 6:
+		return w.randomSet(key, value)
+	case 7:
+		return call{"create " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+			return kapi.Create(ctx, key, value)
+		}}
+	case 8:
+		return call{"update " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+			return kapi.Update(ctx, key, value)
+		}}
+	case 9:
+		return call{"create in order " + key, func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+			return kapi.CreateInOrder(ctx, key, value, nil)
+		}}
+	}
+	o := &client.DeleteOptions{Recursive: w.maybe(4), Dir: w.maybe(2)}
+	if w.maybe(2) {
+		o.PrevValue, o.PrevIndex = w.prevValue(), w.prevIndex(key)
+	}
+	return call{fmt.Sprintf("delete %s %+v", key, *o), func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+		return kapi.Delete(ctx, key, o)
+	}}
+}
+
+func (w *twin) randomSet(key, value string) call {
+	o := &client.SetOptions{
+		PrevExist: pick(w, client.PrevIgnore, client.PrevIgnore, client.PrevIgnore, client.PrevExist, client.PrevNoExist),
+		Dir:       w.maybe(4), NoValueOnSuccess: w.maybe(9),
+	}
+	if w.maybe(3) {
+		o.PrevValue, o.PrevIndex = w.prevValue(), w.prevIndex(key)
+	}
+	if o.Dir && !w.maybe(20) {
+		value = ""
+	}
+	return call{fmt.Sprintf("set %s %q %+v", key, value, *o), func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+		return kapi.Set(ctx, key, value, o)
+	}}
+}
+
+// removeAll removes what the calls have made; it is an event to every watch below /r.
+func (w *twin) removeAll() *client.Response {
+	w.Helper()
+	return w.call(call{"remove all", func(ctx context.Context, kapi client.KeysAPI) (*client.Response, error) {
+		return kapi.Delete(ctx, "/r", &client.DeleteOptions{Recursive: true})
+	}})
+}
+
+func TestStoreInMemoryAnswersAsServersDo(t *testing.T) {
+	onTwins(t, func(w *twin) {
+		for range 3000 {
+			w.call(w.randomCall())
+		}
+	})
+}
