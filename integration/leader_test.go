@@ -116,14 +116,18 @@ func TestCallsAtAFollowerWhoseLeaderIsStopped(t *testing.T) {
 		for name, call := range calls {
 			t.Run(name, func(t *testing.T) {
 				cl := must[client.Client](t)(client.New(client.Config{Endpoints: c.Endpoints()}))
-				leader := c.MemberAt(must[*client.Member](t)(client.NewMembersAPI(cl).Leader(within(t, callTimeout))).ClientURLs[0])
-				kapi := freshKeys(t, c)
-				for pinnedMember(t, c, kapi) == leader {
-					kapi = freshKeys(t, c)
-				}
-				stop(t, leader)
-				wantUnder(t, "the call", timed(func() { check(t, call(within(t, 5*time.Second), kapi)) }), 3*time.Second)
-				goOn(t, c, leader)
+				inSomeRound(t, func() bool {
+					leader := c.MemberAt(must[*client.Member](t)(client.NewMembersAPI(cl).Leader(within(t, callTimeout))).ClientURLs[0])
+					kapi := freshKeys(t, c)
+					for pinnedMember(t, c, kapi) == leader {
+						kapi = freshKeys(t, c)
+					}
+					stop(t, leader)
+					defer goOn(t, c, leader)
+					return promptly(t, "the call", others(c, leader), 3*time.Second, func() error {
+						return call(within(t, 5*time.Second), kapi)
+					})
+				})
 			})
 		}
 	})

@@ -43,11 +43,11 @@ func TestWatchOnAMemberThatIsCutOff(t *testing.T) {
 				event := next(within(t, callTimeout), watcherOf(t, kapi, key, fromNow))
 				waitForWatch(t, m)
 				var heal func()
-				wantUnder(t, "the event, after the cut", timed(func() {
+				wantPrompt(t, "the event, after the cut", others(c, m), 10*time.Second, func() {
 					heal = cutOff(t, c, m)
 					setAt(t, others(c, m), key, "v")
 					wantEvent(t, <-event, "set", key, "v")
-				}), 10*time.Second)
+				})
 
 				// A member does not say of a plain read that it may be behind. But
 				// once a watch has found out, reads follow it.
@@ -90,10 +90,10 @@ func TestWatchStaysWhereNoMemberHasAQuorum(t *testing.T) {
 		if polls := m.Proxy().Requests(harness.Match{Query: "wait=true"}); polls != 1 {
 			t.Errorf("%d long polls at the member", polls)
 		}
-		wantUnder(t, "a plain read", timed(func() {
+		wantPrompt(t, "a plain read", []*harness.Member{m}, time.Second, func() {
 			resp, err := kapi.Get(within(t, 5*time.Second), key, nil)
 			mustResponse(t, resp, err)
-		}), time.Second)
+		})
 
 		for _, other := range others(c, m) {
 			check(t, other.Restart(t.Context()))
@@ -110,12 +110,12 @@ func TestQuorumReadAtAMemberThatIsCutOff(t *testing.T) {
 		m := pinnedMember(t, c, kapi)
 		cutOff(t, c, m)
 		setAt(t, others(c, m), key, "v")
-		wantUnder(t, "the read", timed(func() {
+		wantPrompt(t, "the read", others(c, m), 10*time.Second, func() {
 			resp, err := kapi.Get(within(t, 20*time.Second), key, &client.GetOptions{Quorum: true})
 			if got := mustResponse(t, resp, err).Node.Value; got != "v" {
 				t.Errorf("value %q", got)
 			}
-		}), 10*time.Second)
+		})
 	})
 }
 
@@ -134,15 +134,15 @@ func TestWriteAtAMemberThatIsCutOff(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			wantUnder(t, "CreateInOrder", timed(func() {
+			wantPrompt(t, "CreateInOrder", others(c, m), bound, func() {
 				_, err := create.CreateInOrder(within(t, 20*time.Second), dir, "v", nil)
 				wantUnknown(t, "CreateInOrder", err)
-			}), bound)
+			})
 		}()
-		wantUnder(t, "Set", timed(func() {
+		wantPrompt(t, "Set", others(c, m), bound, func() {
 			_, err := set.Set(within(t, 20*time.Second), "/k", "v", nil)
 			check(t, err)
-		}), bound)
+		})
 		<-done
 		if _, requests := askedFor(c, keyPath(http.MethodPost, dir)); requests != 1 {
 			t.Errorf("the servers saw %d requests", requests)
