@@ -206,18 +206,24 @@ func (e *entry) settle(ctx context.Context, nodes client.Nodes) error {
 var errVanished = errors.New("concurrency: the entry was deleted by another")
 
 // untilGone waits until the one ahead has left the line. Only the next one behind
-// waits for it, so that nobody else is woken.
+// waits for it, so that nobody else is woken. After one TTL it is time to look
+// again, for who has a KeysAPI whose watches don't always notice that they broke.
 func (l *line) untilGone(ctx context.Context, before ahead) error {
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, l.s.ttl)
+	defer cancel()
 	events := client.Events(ctx, l.s.kapi, before.key, &client.EventsOptions{AfterIndex: before.index})
 	for event, err := range events {
 		switch {
+		case ctx.Err() != nil:
+			return outer.Err()
 		case err != nil:
 			return err
 		case event.IsDelete(), event.Kind == client.EventResync && event.Node == nil:
 			return nil
 		}
 	}
-	return ctx.Err()
+	return outer.Err()
 }
 
 // list reads the line in its order, and gives the index from which to watch it.

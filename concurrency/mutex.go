@@ -180,18 +180,20 @@ func (m *Mutex) holds() *entry {
 // As a sync.Locker has no errors, Lock panics with the error of [Mutex.Lock] when
 // the session ends, or the server refuses. Unlock panics when the lock is not held;
 // when its deletion can't be proven within the TTL, it leaves it to the session.
-func NewLocker(s *Session, pfx string) sync.Locker { return &locker{mutex: NewMutex(s, pfx)} }
+func NewLocker(s *Session, pfx string) sync.Locker {
+	return &locker{here: make(chan struct{}, 1), mutex: NewMutex(s, pfx)}
+}
 
 type locker struct {
-	here  sync.Mutex // between the goroutines of this process
+	here  chan struct{} // has one in it while a goroutine holds or takes the lock
 	mutex *Mutex
 }
 
 // Lock implements sync.Locker.
 func (l *locker) Lock() {
-	l.here.Lock()
+	l.here <- struct{}{}
 	if err := l.mutex.Lock(context.Background()); err != nil {
-		l.here.Unlock()
+		<-l.here
 		panic(err)
 	}
 }
@@ -201,5 +203,5 @@ func (l *locker) Unlock() {
 	if err := l.mutex.Unlock(context.Background()); errors.Is(err, ErrLockReleased) {
 		panic(err)
 	}
-	l.here.Unlock()
+	<-l.here
 }

@@ -1,0 +1,391 @@
+package concurrency_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/concurrency"
+	"github.com/coreos/etcd/client/internal/keystest"
+)
+
+// wantLeader checks who the leader is, by its value.
+func wantLeader(t *testing.T, e *concurrency.Election, want string) {
+	t.Helper()
+	leader, err := e.Leader(t.Context())
+	switch {
+	case want == "" && !errors.Is(err, concurrency.ErrElectionNoLeader):
+		t.Errorf("the leader is %v, %v; want none", leader, err)
+	case want != "" && (err != nil || leader.Node.Value != want):
+		t.Errorf("the leader is %v, %v; want %q", leader, err, want)
+	}
+}
+
+func TestElection(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		ctx := t.Context()
+		a := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
+		b := concurrency.NewElection(begin(t, store, "b", 30), "/leader")
+		wantLeader(t, a, "")
+		must(t, a.Resign(ctx))
+		if err := a.Proclaim(ctx, "x"); err != concurrency.ErrElectionNotLeader {
+			t.Errorf("Proclaim without a campaign: %v", err)
+		}
+		if a.Key() != "" || a.Rev() != 0 {
+			t.Errorf("key %q and rev %d without a campaign", a.Key(), a.Rev())
+		}
+		must(t, a.Campaign(ctx, "a:1"))
+		wantLeader(t, b, "a:1")
+		elected := make(chan error, 1)
+		go func() { elected <- b.Campaign(context.Background(), "b1") }()
+		synctest.Wait()
+		if err := b.Proclaim(ctx, "x"); err != concurrency.ErrElectionNotLeader {
+			t.Errorf("Proclaim while a campaign waits: %v", err)
+		}
+		must(t, b.Resign(ctx)) // does not end the campaign
+		for _, val := range []string{"", "a 2", "a\n3", "a:1"} {
+			must(t, a.Proclaim(ctx, val))
+			if leader, err := b.Leader(ctx); err != nil || leader.Node.Value != val {
+				t.Errorf("the leader is %v, %v; want %q", leader, err, val)
+			}
+		}
+		pass(time.Hour) // a proclaimed key goes on being renewed
+		wantLeader(t, b, "a:1")
+		if n := find(store, a.Key()); n == nil || n.CreatedIndex != a.Rev() || n.TTL == 0 {
+			t.Errorf("%s is %v, Rev %d", a.Key(), n, a.Rev())
+		}
+		first := a.Rev()
+		must(t, a.Resign(ctx))
+		must(t, a.Resign(ctx))
+		must(t, <-elected)
+		wantLeader(t, a, "b1")
+		if b.Rev() <= first {
+			t.Errorf("rev %d after %d", b.Rev(), first)
+		}
+		must(t, b.Resign(ctx))
+		wantLeader(t, a, "")
+		if left := keysBelow(store, "/leader"); len(left) != 0 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+func TestCampaignOfTheLeaderProclaims(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		e := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
+		must(t, e.Campaign(t.Context(), "1"))
+		key, writes := e.Key(), store.Requests(keystest.OpSet)
+		must(t, e.Campaign(t.Context(), "1"))
+		if n := store.Requests(keystest.OpSet) - writes; n != 0 {
+			t.Errorf("%d writes for the same value", n)
+		}
+		must(t, e.Campaign(t.Context(), "2"))
+		wantLeader(t, e, "2")
+		if e.Key() != key {
+			t.Errorf("the key was %s and is %s", key, e.Key())
+		}
+	})
+}
+
+func TestCampaignsOfOneElection(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		holder, e := concurrency.NewElection(begin(t, store, "b", 30), "/leader"), concurrency.NewElection(s, "/leader")
+		must(t, holder.Campaign(t.Context(), "b"))
+		first, cancelFirst := context.WithCancel(context.Background())
+		results := make(chan error, 3)
+		go func() { results <- e.Campaign(first, "1") }()
+		synctest.Wait()
+		second, cancelSecond := context.WithCancel(context.Background())
+		go func() { results <- e.Campaign(second, "2") }()
+		synctest.Wait()
+		if n := len(keysBelow(store, "/leader")); n != 2 {
+			t.Errorf("%d in the line, want the leader and one", n)
+		}
+		cancelSecond()
+		if err := <-results; err != context.Canceled {
+			t.Errorf("the second: %v", err)
+		}
+		go func() { results <- e.Campaign(context.Background(), "3") }()
+		synctest.Wait()
+		cancelFirst()
+		if err := <-results; err != context.Canceled {
+			t.Errorf("the first: %v", err)
+		}
+		must(t, holder.Resign(t.Context()))
+		must(t, <-results)
+		wantLeader(t, e, "3")
+		// The gate is free again, and ends with the session.
+		go func() { results <- concurrency.NewElection(s, "/leader").Campaign(context.Background(), "4") }()
+		synctest.Wait()
+		must(t, s.Close())
+		if err := <-results; !errors.Is(err, concurrency.ErrClosed) {
+			t.Errorf("a campaign when the session was closed: %v", err)
+		}
+	})
+}
+
+// A proclamation that was given up may come late, before the next one or after it:
+// it never undoes a later one.
+func TestLateProclamationUndoesNothing(t *testing.T) {
+	for _, delay := range []time.Duration{2 * time.Second, 4 * time.Second, 6 * time.Second} {
+		t.Run(delay.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				s := begin(t, store, "a", 30)
+				e := concurrency.NewElection(s, "/leader")
+				must(t, e.Campaign(t.Context(), "old"))
+				store.Fault = func(r keystest.Request) keystest.Fault {
+					if strings.HasSuffix(r.Value, "given up") {
+						return keystest.Fault{Kind: keystest.Hangs, Delay: delay}
+					}
+					return keystest.Fault{}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := e.Proclaim(ctx, "given up"); err != context.DeadlineExceeded {
+					t.Errorf("Proclaim: %v", err)
+				}
+				pass(2 * time.Second)
+				for _, val := range []string{"new", "old"} {
+					must(t, e.Proclaim(t.Context(), val))
+					pass(2 * time.Second)
+				}
+				store.Wait()
+				wantLeader(t, e, "old")
+				pass(time.Minute)
+				must(t, s.Err())
+			})
+		})
+	}
+}
+
+func TestProclaimAfterTheLossOfTheKey(t *testing.T) {
+	for name, lose := range map[string]func(store *keystest.Store, key string) error{
+		"deleted": func(store *keystest.Store, key string) error {
+			_, err := store.Delete(context.Background(), key, nil)
+			return err
+		},
+		"overwritten": func(store *keystest.Store, key string) error {
+			_, err := store.Set(context.Background(), key, "another's", nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				s := begin(t, store, "a", 30)
+				e := concurrency.NewElection(s, "/leader")
+				must(t, e.Campaign(t.Context(), "a"))
+				must(t, lose(store, e.Key()))
+				for range 2 {
+					err := e.Proclaim(t.Context(), "x")
+					if !errors.Is(err, concurrency.ErrElectionNotLeader) || !errors.Is(err, concurrency.ErrKeyLost) {
+						t.Errorf("Proclaim: %v", err)
+					}
+				}
+				if e.Key() != "" || e.Rev() != 0 {
+					t.Errorf("key %q and rev %d", e.Key(), e.Rev())
+				}
+				if name == "overwritten" {
+					wantLeader(t, e, "another's")
+				}
+			})
+		})
+	}
+}
+
+func TestElectionRefusesWhatCannotBe(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		e := concurrency.NewElection(s, "/leader")
+		var input *client.InvalidInputError
+		if err := e.Campaign(t.Context(), "\xff"); !errors.As(err, &input) {
+			t.Errorf("a value that is not UTF-8: %v", err)
+		}
+		must(t, e.Campaign(t.Context(), "a"))
+		var op *concurrency.OpError
+		if err := e.Proclaim(t.Context(), "\xff"); !errors.As(err, &input) || !errors.As(err, &op) || op.Op != "proclaim" || op.Key != e.Key() {
+			t.Errorf("a value that is not UTF-8: %v", err)
+		}
+		wantLeader(t, e, "a")
+		root := concurrency.NewElection(s, "")
+		if err := root.Campaign(t.Context(), "a"); !errors.As(err, &input) {
+			t.Errorf("the root: %v", err)
+		}
+		if _, err := root.Leader(t.Context()); !errors.As(err, &input) {
+			t.Errorf("the root's leader: %v", err)
+		}
+		if _, open := <-root.Observe(t.Context()); open {
+			t.Error("the root is observed")
+		}
+		if err := e.Resign(nil); !errors.As(err, &input) { //nolint:staticcheck // that is what is tested
+			t.Errorf("Resign without context: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := e.Leader(ctx); err != context.Canceled {
+			t.Errorf("Leader with a context that has ended: %v", err)
+		}
+		store.CutOff("b", keystest.NotSent)
+		if _, err := e.Leader(keystest.As(t.Context(), "b")); !errors.As(err, &op) || !errors.Is(err, client.ErrClusterUnavailable) {
+			t.Errorf("Leader when nobody answers: %v", err)
+		}
+		cut, stop := context.WithTimeout(keystest.As(t.Context(), "b"), time.Second)
+		defer stop()
+		if err := e.Resign(cut); err != context.DeadlineExceeded {
+			t.Errorf("Resign when nobody answers: %v", err)
+		}
+		must(t, e.Resign(t.Context()))
+		wantLeader(t, e, "")
+	})
+}
+
+func TestResumeElection(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		ctx := t.Context()
+		old := begin(t, store, "old", 30)
+		before := concurrency.NewElection(old, "/leader")
+		must(t, before.Campaign(ctx, "1"))
+		must(t, before.Proclaim(ctx, "2"))
+		key, rev := before.Key(), before.Rev()
+		old.Orphan()
+		s := begin(t, store, "new", 30)
+		for name, try := range map[string]struct {
+			key string
+			rev uint64
+		}{"other key": {"/leader/1", rev}, "other rev": {key, rev + 1}} {
+			if _, err := concurrency.ResumeElection(ctx, s, "/leader", try.key, try.rev); err != concurrency.ErrElectionNotLeader {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		e, err := concurrency.ResumeElection(ctx, s, "/leader", key, rev)
+		must(t, err)
+		if e.Key() != key || e.Rev() != rev {
+			t.Errorf("key %s and rev %d, want %s and %d", e.Key(), e.Rev(), key, rev)
+		}
+		pass(time.Hour)
+		wantLeader(t, e, "2")
+		must(t, e.Proclaim(ctx, "3"))
+		wantLeader(t, e, "3")
+		must(t, e.Resign(ctx))
+		if _, err := concurrency.ResumeElection(ctx, s, "/leader", key, rev); err != concurrency.ErrElectionNotLeader {
+			t.Errorf("a key that is gone: %v", err)
+		}
+		var input *client.InvalidInputError
+		if _, err := concurrency.ResumeElection(ctx, s, "", key, rev); !errors.As(err, &input) {
+			t.Errorf("the root: %v", err)
+		}
+		must(t, s.Close())
+		if _, err := concurrency.ResumeElection(ctx, s, "/leader", key, rev); !errors.Is(err, concurrency.ErrClosed) {
+			t.Errorf("a session that has ended: %v", err)
+		}
+	})
+}
+
+// Observe shows each leader and each value, in their order.
+func TestObserve(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var elections []*concurrency.Election
+		for i := range 3 {
+			elections = append(elections, concurrency.NewElection(begin(t, store, fmt.Sprint(i), 30), "/leader"))
+		}
+		seen := elections[0].Observe(ctx) // the directory does not exist yet
+		synctest.Wait()
+		var got []string
+		var newest uint64
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for r := range seen {
+				if r.Index < newest {
+					t.Errorf("%v comes after %d", r, newest)
+				}
+				newest = r.Index
+				got = append(got, r.Node.Value)
+			}
+		}()
+		var want []string
+		for round := range 3 {
+			for i, e := range elections {
+				val := fmt.Sprintf("%d of %d", i, round)
+				must(t, e.Campaign(ctx, val))
+				want = append(want, val, val+"!")
+				must(t, e.Proclaim(ctx, val+"!"))
+				synctest.Wait()
+				late := <-e.Observe(ctx)
+				if late.Node.Value != val+"!" || late.Node.Key != e.Key() || late.Node.CreatedIndex != e.Rev() {
+					t.Errorf("who comes later sees %v %q first", late.Node, late.Node.Value)
+				}
+				_, err := store.Set(ctx, "/leader/note", val, nil) // is no entry
+				must(t, err)
+				must(t, e.Resign(ctx))
+			}
+		}
+		must(t, elections[1].Campaign(ctx, "gone at once"))
+		_, err := store.Delete(ctx, "/leader", &client.DeleteOptions{Recursive: true, Dir: true})
+		must(t, err)
+		must(t, elections[2].Campaign(ctx, "after it"))
+		synctest.Wait()
+		cancel()
+		<-done
+		want = append(want, "gone at once", "after it")
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("seen\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+// A receiver that slept while the history was lost sees the newest next, and not
+// once more what it knows.
+func TestObserveSurvivesTheLossOfHistory(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		store.History = 10
+		s := begin(t, store, "a", 30)
+		e := concurrency.NewElection(s, "/leader")
+		must(t, e.Campaign(t.Context(), "0"))
+		ctx, cancel := context.WithCancel(keystest.As(t.Context(), "observer"))
+		defer cancel()
+		seen := e.Observe(ctx)
+		if r := <-seen; r.Node.Value != "0" {
+			t.Errorf("first is %q", r.Node.Value)
+		}
+		for round, last := range []string{"0", "1", "1", "2"} { // the same value may come again
+			synctest.Wait()
+			store.CutOff("observer", keystest.NotSent)
+			must(t, e.Proclaim(t.Context(), "between"))
+			must(t, e.Proclaim(t.Context(), last))
+			for i := range 30 {
+				_, err := store.Set(t.Context(), fmt.Sprintf("/busy/%d", i), "x", nil)
+				must(t, err)
+			}
+			store.Reconnect("observer")
+			if r := <-seen; r.Node.Value != last {
+				t.Errorf("round %d: %q, want %q", round, r.Node.Value, last)
+			}
+		}
+		cancel()
+		for range seen { //nolint:revive // until it is closed
+		}
+	})
+}
+
+// Nobody receives.
+func TestObserveEndsWithItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		e := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
+		must(t, e.Campaign(t.Context(), "a"))
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := e.Observe(ctx)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if _, open := <-seen; open {
+			t.Error("the channel is not closed")
+		}
+	})
+}

@@ -1,0 +1,429 @@
+package concurrency_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/concurrency"
+	"github.com/coreos/etcd/client/internal/keystest"
+)
+
+// Fifty wait, each gets the lock once and in the order in which they came, and each
+// release wakes one of them.
+func TestFiftyWaitersGetTheLockInTheirOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		const waiters = 50
+		s := begin(t, store, "holder", 30)
+		holder := concurrency.NewMutex(s, "/lock")
+		must(t, holder.Lock(t.Context()))
+		r := &register{t: t}
+		var all sync.WaitGroup
+		for i := range waiters {
+			name := fmt.Sprint(i)
+			other := begin(t, store, name, 30)
+			all.Go(func() {
+				m := concurrency.NewMutex(other, "/lock")
+				if err := m.Lock(context.Background()); err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				r.enter(name, m.Fence())
+				pass(10 * time.Millisecond)
+				r.exit(name)
+				must(t, m.Unlock(context.Background()))
+			})
+			synctest.Wait()
+		}
+		pass(100 * time.Second) // each is renewed while it waits
+		reads, watches := store.Requests(keystest.OpGet), store.Requests(keystest.OpWatch)
+		must(t, holder.Unlock(t.Context()))
+		all.Wait()
+		for i, name := range r.order {
+			if name != fmt.Sprint(i) {
+				t.Fatalf("the order was %v", r.order)
+			}
+		}
+		if len(r.order) != waiters {
+			t.Errorf("%d of %d got it", len(r.order), waiters)
+		}
+		if n := store.Requests(keystest.OpGet) - reads; n > waiters {
+			t.Errorf("%d reads for %d changes of hands", n, waiters)
+		}
+		if n := store.Requests(keystest.OpWatch) - watches; n > waiters {
+			t.Errorf("%d watches for %d changes of hands", n, waiters)
+		}
+		if left := keysBelow(store, "/lock"); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+// A holder that is cut off knows it before anybody else can have the lock.
+func TestLockOfADeadHolderIsFreeWithTheTTL(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		r := &register{t: t}
+		dead, next := begin(t, store, "dead", 30), begin(t, store, "next", 30)
+		began := time.Now()
+		held := concurrency.NewMutex(dead, "/lock")
+		must(t, held.Lock(keystest.As(t.Context(), "dead")))
+		r.enter("dead", held.Fence())
+		store.CutOff("dead", keystest.HangsUnsent)
+		go func() {
+			<-dead.Done()
+			r.exit("dead")
+		}()
+		m := concurrency.NewMutex(next, "/lock")
+		must(t, m.Lock(t.Context()))
+		r.enter("next", m.Fence())
+		if waited := time.Since(began); waited != 30*time.Second {
+			t.Errorf("the lock was free after %v, want the TTL", waited)
+		}
+		if held.Fence() != 0 || held.Key() != "" {
+			t.Errorf("a lost lock has the fence %d and the key %q", held.Fence(), held.Key())
+		}
+		var ended *concurrency.SessionError
+		if err := held.Lock(t.Context()); !errors.As(err, &ended) || !errors.Is(err, concurrency.ErrSessionExpired) {
+			t.Errorf("Lock on a session that has ended: %v", err)
+		}
+		store.Reconnect("dead")
+		must(t, held.Unlock(t.Context())) // of nothing that is left
+		if find(store, m.Key()) == nil {
+			t.Error("the lost lock's Unlock deleted the next holder's key")
+		}
+	})
+}
+
+// Who has been cut off while it waited does not come back as a holder.
+func TestWaiterThatIsCutOffLosesItsPlace(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		holder, waiter := begin(t, store, "holder", 30), begin(t, store, "waiter", 30)
+		held := concurrency.NewMutex(holder, "/lock")
+		must(t, held.Lock(t.Context()))
+		failed := make(chan error, 1)
+		go func() { failed <- concurrency.NewMutex(waiter, "/lock").Lock(keystest.As(context.Background(), "waiter")) }()
+		pass(time.Second)
+		store.CutOff("waiter", keystest.NotSent)
+		if err := <-failed; !errors.Is(err, concurrency.ErrNotRenewed) {
+			t.Errorf("Lock: %v", err)
+		}
+		pass(30 * time.Second)
+		if keys := keysBelow(store, "/lock"); len(keys) != 1 {
+			t.Errorf("in the line are %v", keys)
+		}
+	})
+}
+
+// The loss of a lock's key ends its session, that of one that waits as well.
+func TestLossOfTheKeyEndsTheSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		holder, waiter := begin(t, store, "holder", 30), begin(t, store, "waiter", 30)
+		held := concurrency.NewMutex(holder, "/lock")
+		must(t, held.Lock(t.Context()))
+		failed := make(chan error, 1)
+		go func() { failed <- concurrency.NewMutex(waiter, "/lock").Lock(context.Background()) }()
+		synctest.Wait()
+		lock := held.Key()
+		_, err := store.Delete(t.Context(), "/lock", &client.DeleteOptions{Recursive: true, Dir: true})
+		must(t, err)
+		if err := <-failed; !errors.Is(err, concurrency.ErrKeyLost) {
+			t.Errorf("the waiter's Lock: %v", err)
+		}
+		<-holder.Done()
+		var ended *concurrency.SessionError
+		if err := holder.Err(); !errors.As(err, &ended) || ended.Key != lock || !errors.Is(err, concurrency.ErrKeyLost) {
+			t.Errorf("the holder's session: %v", err)
+		}
+	})
+}
+
+func TestTryLock(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s, other := begin(t, store, "a", 30), begin(t, store, "b", 30)
+		m, n := concurrency.NewMutex(s, "/lock"), concurrency.NewMutex(other, "/lock")
+		must(t, m.TryLock(t.Context()))
+		if err := n.TryLock(t.Context()); err != concurrency.ErrLocked {
+			t.Errorf("a lock that is held: %v", err)
+		}
+		if keys := keysBelow(store, "/lock"); len(keys) != 1 || keys[0] != m.Key() {
+			t.Errorf("in the line are %v", keys)
+		}
+		must(t, m.Unlock(t.Context()))
+		must(t, n.TryLock(t.Context()))
+		must(t, n.Unlock(t.Context()))
+	})
+}
+
+// Somebody enters between TryLock's look and its entry.
+func TestTryLockLeavesWhenSomebodyIsFaster(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s, other := begin(t, store, "a", 30), begin(t, store, "b", 30)
+		faster := concurrency.NewMutex(other, "/lock")
+		store.Before = func(r keystest.Request) {
+			if r.Op == keystest.OpCreateInOrder && r.Caller == "a" {
+				must(t, faster.Lock(keystest.As(t.Context(), "b")))
+			}
+		}
+		if err := concurrency.NewMutex(s, "/lock").TryLock(keystest.As(t.Context(), "a")); err != concurrency.ErrLocked {
+			t.Errorf("TryLock: %v", err)
+		}
+		if keys := keysBelow(store, "/lock"); len(keys) != 1 || keys[0] != faster.Key() {
+			t.Errorf("in the line are %v", keys)
+		}
+	})
+}
+
+func TestMutexValueIsForOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		m := concurrency.NewMutex(s, "lock/")
+		if m.Fence() != 0 || m.Key() != "" {
+			t.Errorf("fence %d and key %q before Lock", m.Fence(), m.Key())
+		}
+		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+			t.Errorf("Unlock before Lock: %v", err)
+		}
+		must(t, m.Lock(t.Context()))
+		if n := find(store, m.Key()); n == nil || n.CreatedIndex != m.Fence() {
+			t.Errorf("key %s is %v, the fence %d", m.Key(), n, m.Fence())
+		}
+		if err := m.Lock(t.Context()); err != concurrency.ErrLocked {
+			t.Errorf("a second Lock: %v", err)
+		}
+		if err := m.TryLock(t.Context()); err != concurrency.ErrLocked {
+			t.Errorf("TryLock of what is held: %v", err)
+		}
+		waits := concurrency.NewMutex(s, "/lock")
+		locked := make(chan error, 1)
+		go func() { locked <- waits.Lock(context.Background()) }()
+		synctest.Wait()
+		if err := waits.Lock(t.Context()); err != concurrency.ErrLocked {
+			t.Errorf("Lock while another is under way: %v", err)
+		}
+		must(t, m.Unlock(t.Context()))
+		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+			t.Errorf("a second Unlock: %v", err)
+		}
+		must(t, <-locked)
+		must(t, waits.Unlock(t.Context()))
+	})
+}
+
+func TestUnlockWhileCutOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(t.Context()))
+		key := m.Key()
+		store.CutOff("a", keystest.HangsUnsent)
+		ctx, cancel := context.WithTimeout(keystest.As(t.Context(), "a"), time.Second)
+		defer cancel()
+		if err := m.Unlock(ctx); err != context.DeadlineExceeded {
+			t.Errorf("Unlock: %v", err)
+		}
+		if m.Fence() != 0 || m.Key() != "" {
+			t.Errorf("fence %d and key %q after Unlock", m.Fence(), m.Key())
+		}
+		store.Reconnect("a")
+		pass(7 * time.Second) // the keeper's attempt that hangs, and the next one
+		if find(store, key) != nil {
+			t.Error("the session did not go on deleting the key")
+		}
+		must(t, s.Err())
+		must(t, m.Unlock(t.Context()))
+		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+			t.Errorf("Unlock once more: %v", err)
+		}
+	})
+}
+
+// Without an answer, Unlock ends when the server has dropped the key.
+func TestUnlockEndsWithTheTTL(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(t.Context()))
+		key := m.Key()
+		store.CutOff("a", keystest.NotSent)
+		began := time.Now()
+		var op *concurrency.OpError
+		if err := m.Unlock(keystest.As(context.Background(), "a")); !errors.As(err, &op) || op.Key != key || !errors.Is(err, client.ErrClusterUnavailable) {
+			t.Errorf("Unlock: %v", err)
+		}
+		if took := time.Since(began); took != 30*time.Second {
+			t.Errorf("Unlock took %v", took)
+		}
+		if find(store, key) != nil {
+			t.Error("the key is still there")
+		}
+	})
+}
+
+// A creation that is carried out after its owner has made another leaves no second
+// place behind.
+func TestLateCreationIsDeletedByUnlock(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		first := true
+		store.Fault = func(r keystest.Request) keystest.Fault {
+			if r.Op == keystest.OpCreateInOrder && first {
+				first = false
+				return keystest.Fault{Kind: keystest.ArrivesLate, Delay: 5 * time.Second}
+			}
+			return keystest.Fault{}
+		}
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(t.Context()))
+		pass(6 * time.Second)
+		if keys := keysBelow(store, "/lock"); len(keys) != 2 {
+			t.Fatalf("in the line are %v: the test proves nothing", keys)
+		}
+		must(t, m.Unlock(t.Context()))
+		if keys := keysBelow(store, "/lock"); len(keys) != 0 {
+			t.Errorf("left: %v", keys)
+		}
+		must(t, s.Err())
+	})
+}
+
+// A cancelled Lock whose entry can't be deleted hands it to the keeper, which does
+// not renew it.
+func TestCanceledLockWhileCutOff(t *testing.T) {
+	for _, back := range []time.Duration{5 * time.Second, time.Hour} {
+		t.Run(fmt.Sprintf("back after %v", back), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				holder := concurrency.NewMutex(begin(t, store, "b", 30), "/lock")
+				must(t, holder.Lock(t.Context()))
+				s := begin(t, store, "a", 30)
+				ctx, cancel := context.WithCancel(keystest.As(context.Background(), "a"))
+				failed := make(chan error, 1)
+				go func() { failed <- concurrency.NewMutex(s, "/lock").Lock(ctx) }()
+				pass(time.Second)
+				store.CutOff("a", keystest.NotSent)
+				cancel()
+				if err := <-failed; err != context.Canceled {
+					t.Errorf("Lock: %v", err)
+				}
+				time.AfterFunc(back, func() { store.Reconnect("a") })
+				pass(min(back, 30*time.Second) + 2*time.Second)
+				if keys := keysBelow(store, "/lock"); len(keys) != 1 {
+					t.Errorf("in the line are %v", keys)
+				}
+			})
+		})
+	}
+}
+
+// Close while a Lock waits and another is held.
+func TestCloseEndsLocks(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		must(t, concurrency.NewMutex(s, "/lock").Lock(t.Context()))
+		failed := make(chan error, 1)
+		go func() { failed <- concurrency.NewMutex(s, "/lock").Lock(context.Background()) }()
+		synctest.Wait()
+		must(t, s.Close())
+		if err := <-failed; !errors.Is(err, concurrency.ErrClosed) || !errors.Is(err, concurrency.ErrSessionExpired) {
+			t.Errorf("Lock: %v", err)
+		}
+		if keys := keysBelow(store, ""); len(keys) != 0 {
+			t.Errorf("left: %v", keys)
+		}
+	})
+}
+
+func TestMutexRefusesWhatCannotBe(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		_, err := store.Set(t.Context(), "/file", "x", nil)
+		must(t, err)
+		before := store.Requests(keystest.OpCreateInOrder)
+		var input *client.InvalidInputError
+		for name, m := range map[string]*concurrency.Mutex{
+			"no session": concurrency.NewMutex(nil, "/lock"), "the root": concurrency.NewMutex(s, "/"), "dots": concurrency.NewMutex(s, "/a/../b"),
+		} {
+			if err := m.Lock(t.Context()); !errors.As(err, &input) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := m.TryLock(t.Context()); !errors.As(err, &input) {
+				t.Errorf("%s, TryLock: %v", name, err)
+			}
+		}
+		m := concurrency.NewMutex(s, "/lock")
+		if err := m.Lock(nil); !errors.As(err, &input) { //nolint:staticcheck // that is what is tested
+			t.Errorf("no context: %v", err)
+		}
+		if err := m.Unlock(nil); !errors.As(err, &input) { //nolint:staticcheck // that is what is tested
+			t.Errorf("Unlock without context: %v", err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := m.Lock(ended); err != context.Canceled {
+			t.Errorf("a context that has ended: %v", err)
+		}
+		if n := store.Requests(keystest.OpCreateInOrder) - before; n != 0 {
+			t.Errorf("%d entries were asked for", n)
+		}
+		var op *concurrency.OpError
+		if err := concurrency.NewMutex(s, "/file").Lock(t.Context()); !errors.As(err, &op) || op.Op != "lock" || op.Key != "/file" || !errors.Is(err, client.Error{Code: client.ErrorCodeNotDir}) {
+			t.Errorf("a file: %v", err)
+		}
+		must(t, s.Err())
+	})
+}
+
+// What is no entry is nobody's place.
+func TestMutexIgnoresWhatIsNoEntry(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		for _, key := range []string{"/lock/note", "/lock/_hidden", "/lock/00000000000000000001/x"} {
+			_, err := store.Set(t.Context(), key, "x", nil)
+			must(t, err)
+		}
+		m := concurrency.NewMutex(begin(t, store, "a", 30), "/lock")
+		must(t, m.TryLock(t.Context()))
+		must(t, m.Unlock(t.Context()))
+	})
+}
+
+func TestLocker(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		shared := concurrency.NewLocker(s, "/lock")
+		other := concurrency.NewLocker(s, "/lock")
+		var all sync.WaitGroup
+		inside := 0
+		for i := range 10 {
+			all.Go(func() {
+				l := []sync.Locker{shared, other}[i%2]
+				l.Lock()
+				defer l.Unlock()
+				if inside++; inside != 1 {
+					t.Error("two are inside")
+				}
+				pass(time.Second)
+				inside--
+			})
+		}
+		all.Wait()
+		wantPanic(t, concurrency.ErrLockReleased, shared.Unlock)
+		must(t, s.Close())
+		wantPanic(t, concurrency.ErrSessionExpired, shared.Lock)
+		wantPanic(t, concurrency.ErrSessionExpired, shared.Lock) // and not a deadlock
+	})
+}
+
+func wantPanic(t *testing.T, want error, do func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if err, ok := recover().(error); !ok || !errors.Is(err, want) {
+			t.Errorf("panic %v, want %v", err, want)
+		}
+	}()
+	do()
+}

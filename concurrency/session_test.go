@@ -1,0 +1,371 @@
+package concurrency_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/concurrency"
+	"github.com/coreos/etcd/client/internal/keystest"
+)
+
+func TestSessionKeepsItsKeyUntilClose(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		for range 60 {
+			pass(10 * time.Second)
+			if left := time.Until(expiry(t, store, s.Key())); left < 20*time.Second {
+				t.Fatalf("only %v are left", left)
+			}
+		}
+		if !strings.HasPrefix(s.Key(), "/_sessions/") {
+			t.Errorf("key %q", s.Key())
+		}
+		must(t, s.Err())
+		must(t, s.Ctx().Err())
+		synctest.Wait()
+		if n := store.Requests(keystest.OpSet); n != 61 {
+			t.Errorf("%d writes in 600 s, want the first and one each 10 s", n)
+		}
+		must(t, s.Close())
+		must(t, s.Close())
+		s.Orphan()
+		<-s.Done()
+		if find(store, s.Key()) != nil {
+			t.Error("the key is still there")
+		}
+		err := s.Err()
+		var ended *concurrency.SessionError
+		if !errors.As(err, &ended) || !errors.Is(err, concurrency.ErrClosed) || !errors.Is(err, concurrency.ErrSessionExpired) || ended.Key != s.Key() {
+			t.Errorf("Err is %v", err)
+		}
+		if context.Cause(s.Ctx()) != err {
+			t.Errorf("the context's cause is %v", context.Cause(s.Ctx()))
+		}
+	})
+}
+
+// Whatever a cut-off looks like, the session ends four fifths of the TTL after the
+// last renewal that succeeded was sent, and the server drops the key a fifth later.
+func TestSessionEndsBeforeTheServerDropsItsKey(t *testing.T) {
+	for _, ttl := range []int{1, 5, 30, 60} {
+		for name, fault := range map[string]keystest.FaultKind{
+			"hangs": keystest.HangsUnsent, "refused": keystest.NotSent, "lost on the way": keystest.NeverArrives,
+		} {
+			t.Run(fmt.Sprintf("TTL %d, %s", ttl, name), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, store *keystest.Store) {
+					var cut atomic.Bool
+					store.Fault = func(keystest.Request) keystest.Fault {
+						if cut.Load() {
+							return keystest.Fault{Kind: fault}
+						}
+						return keystest.Fault{}
+					}
+					began := time.Now()
+					whole := time.Duration(ttl) * time.Second
+					s := begin(t, store, "a", ttl)
+					pass(whole*2/3 + whole/10) // the last renewal was at two thirds
+					cut.Store(true)
+					last := began.Add(2 * (whole / 3))
+					expires := expiry(t, store, s.Key())
+					<-s.Done()
+					if at := time.Since(last); at != whole-whole/5 {
+						t.Errorf("it ended %v after the last renewal, want %v", at, whole-whole/5)
+					}
+					if left := time.Until(expires); left != whole/5 {
+						t.Errorf("%v before the server's expiry, want %v", left, whole/5)
+					}
+					err := s.Err()
+					if !errors.Is(err, concurrency.ErrNotRenewed) || !strings.Contains(err.Error(), s.Key()) {
+						t.Errorf("Err is %v", err)
+					}
+					if errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%v looks like a deadline of the caller's", err)
+					}
+					pass(whole)
+					cut.Store(false)
+					if find(store, s.Key()) != nil {
+						t.Error("the key was renewed after the session had ended")
+					}
+				})
+			})
+		}
+	}
+}
+
+// A renewal whose answer was lost does not count, even though it was carried out.
+func TestSessionCountsNoRenewalWhoseAnswerWasLost(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		began := time.Now()
+		store.Fault = func(r keystest.Request) keystest.Fault {
+			if r.Op == keystest.OpSet {
+				return keystest.Fault{Kind: keystest.AnswerLost}
+			}
+			return keystest.Fault{}
+		}
+		<-s.Done()
+		if at := time.Since(began); at != 24*time.Second {
+			t.Errorf("it ended after %v", at)
+		}
+		if !errors.Is(s.Err(), client.ErrOutcomeUnknown) {
+			t.Errorf("Err is %v, want the last failure in it", s.Err())
+		}
+	})
+}
+
+func TestSessionOutlivesShortFailures(t *testing.T) {
+	for name, kind := range map[string]keystest.FaultKind{"hangs": keystest.HangsUnsent, "refused": keystest.NotSent} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				s := begin(t, store, "a", 30)
+				for range 20 {
+					store.CutOff("a", kind)
+					pass(8 * time.Second)
+					store.Reconnect("a") // what hangs, does so for 5 s
+					pass(8 * time.Second)
+				}
+				must(t, s.Err())
+			})
+		})
+	}
+}
+
+// What is not the session's any more ends it at the next renewal, and is not touched.
+func TestSessionEndsWhenItsKeyIsLost(t *testing.T) {
+	lose := map[string]func(store *keystest.Store, key string) error{
+		"deleted": func(store *keystest.Store, key string) error {
+			_, err := store.Delete(context.Background(), key, nil)
+			return err
+		},
+		"deleted with its directory": func(store *keystest.Store, _ string) error {
+			_, err := store.Delete(context.Background(), "/_sessions", &client.DeleteOptions{Recursive: true, Dir: true})
+			return err
+		},
+		"another's": func(store *keystest.Store, key string) error {
+			_, err := store.Set(context.Background(), key, "another's", nil)
+			return err
+		},
+	}
+	for name, do := range lose {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				s := begin(t, store, "a", 30)
+				began := time.Now()
+				pass(time.Second)
+				must(t, do(store, s.Key()))
+				before := find(store, s.Key())
+				<-s.Done()
+				if at := time.Since(began); at != 10*time.Second {
+					t.Errorf("it ended after %v, want the next renewal's time", at)
+				}
+				if err := s.Err(); !errors.Is(err, concurrency.ErrKeyLost) {
+					t.Errorf("Err is %v", err)
+				}
+				must(t, s.Close())
+				if after := find(store, s.Key()); before != nil && (after == nil || after.ModifiedIndex != before.ModifiedIndex) {
+					t.Errorf("another's key was %v and is %v", before, after)
+				}
+			})
+		})
+	}
+}
+
+func TestOrphanLeavesTheKeysToTheirTTL(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 30)
+		pass(15 * time.Second)
+		s.Orphan()
+		if !errors.Is(s.Err(), concurrency.ErrClosed) {
+			t.Errorf("Err is %v", s.Err())
+		}
+		pass(24 * time.Second)
+		if find(store, s.Key()) == nil {
+			t.Error("the key went before its TTL, or before it was last renewed")
+		}
+		pass(2 * time.Second)
+		if find(store, s.Key()) != nil {
+			t.Error("the key is still renewed")
+		}
+	})
+}
+
+func TestSessionEndsWithItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		why := errors.New("the program ends")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		s, err := concurrency.NewSession(store, concurrency.WithContext(ctx), concurrency.WithDirectory("services/"))
+		must(t, err)
+		if !strings.HasPrefix(s.Key(), "/services/") || find(store, s.Key()) == nil {
+			t.Errorf("key %q", s.Key())
+		}
+		if left := time.Until(expiry(t, store, s.Key())); left != time.Minute {
+			t.Errorf("the TTL is %v, want 60 s", left)
+		}
+		cancel(why)
+		<-s.Done()
+		var ended *concurrency.SessionError
+		if err := s.Err(); !errors.Is(err, why) || !errors.As(err, &ended) {
+			t.Errorf("Err is %v", err)
+		}
+		if find(store, s.Key()) == nil {
+			t.Error("the end of the context deleted the key")
+		}
+		must(t, s.Close())
+		if find(store, s.Key()) != nil {
+			t.Error("Close did not delete the key")
+		}
+	})
+}
+
+func TestCloseSaysWhatItCouldNotDelete(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		s := begin(t, store, "a", 60)
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(keystest.As(t.Context(), "a")))
+		lock := m.Key()
+		store.CutOff("a", keystest.HangsUnsent)
+		began := time.Now()
+		err := s.Close()
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		for _, key := range []string{s.Key(), lock} {
+			if err == nil || !strings.Contains(err.Error(), key) {
+				t.Errorf("%v does not name %s", err, key)
+			}
+		}
+		var op *concurrency.OpError
+		if !errors.As(err, &op) || op.Op != "delete" {
+			t.Errorf("%v is no OpError", err)
+		}
+		store.Reconnect("a")
+		must(t, s.Close())
+		if left := len(keysBelow(store, "")); left != 0 {
+			t.Errorf("%d keys are left", left)
+		}
+		deletes := store.Requests(keystest.OpDelete)
+		must(t, s.Close())
+		if again := store.Requests(keystest.OpDelete); again != deletes {
+			t.Errorf("a third Close sent %d requests", again-deletes)
+		}
+	})
+}
+
+func TestNewSessionFails(t *testing.T) {
+	cut := func(kind keystest.FaultKind) func(store *keystest.Store) {
+		return func(store *keystest.Store) { store.CutOff("a", kind) }
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, test := range map[string]struct {
+		prepare func(store *keystest.Store)
+		opts    []concurrency.SessionOption
+		wants   error
+		after   time.Duration
+	}{
+		"refused":   {prepare: cut(keystest.NotSent), wants: client.ErrClusterUnavailable, after: 10 * time.Second},
+		"TTL 3":     {prepare: cut(keystest.NotSent), opts: []concurrency.SessionOption{concurrency.WithTTL(3)}, wants: client.ErrClusterUnavailable, after: 3 * time.Second},
+		"ctx ended": {opts: []concurrency.SessionOption{concurrency.WithContext(ended)}, wants: context.Canceled},
+		"bad key":   {opts: []concurrency.SessionOption{concurrency.WithDirectory("a/../b")}},
+		"no ctx":    {opts: []concurrency.SessionOption{concurrency.WithContext(nil)}}, //nolint:staticcheck // that is what is tested
+		"in a file": {
+			prepare: func(store *keystest.Store) {
+				_, err := store.Set(context.Background(), "/_sessions", "a file", nil)
+				must(t, err)
+			},
+			wants: client.Error{Code: client.ErrorCodeNotDir},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				if test.prepare != nil {
+					test.prepare(store)
+				}
+				opts := append([]concurrency.SessionOption{concurrency.WithContext(keystest.As(context.Background(), "a"))}, test.opts...)
+				began := time.Now()
+				s, err := concurrency.NewSession(store, opts...)
+				if s != nil || err == nil {
+					t.Fatalf("%v, %v", s, err)
+				}
+				var input *client.InvalidInputError
+				if test.wants == nil && !errors.As(err, &input) || test.wants != nil && !errors.Is(err, test.wants) {
+					t.Errorf("error %v, want %v", err, test.wants)
+				}
+				if took := time.Since(began); took > test.after || took < test.after-time.Second {
+					t.Errorf("it took %v, want at most %v", took, test.after)
+				}
+			})
+		})
+	}
+	if _, err := concurrency.NewSession(nil); err == nil {
+		t.Error("a nil KeysAPI was taken")
+	}
+}
+
+// NewSession and Close get over lost answers.
+func TestSessionSurvivesEachFaultOfItsOwnKey(t *testing.T) {
+	for name, fault := range faults() {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *keystest.Store) {
+				var sets, deletes atomic.Int32
+				store.Fault = func(r keystest.Request) keystest.Fault {
+					if r.Op == keystest.OpSet && sets.Add(1) == 1 || r.Op == keystest.OpDelete && deletes.Add(1) == 1 {
+						return fault
+					}
+					return keystest.Fault{}
+				}
+				s := begin(t, store, "a", 30)
+				pass(time.Minute)
+				must(t, s.Close())
+				store.Wait()
+				for _, n := range store.Dump() {
+					if !n.Dir && n.TTL == 0 {
+						t.Errorf("%s is left for ever", n.Key)
+					}
+				}
+			})
+		})
+	}
+}
+
+// All keys of a session are renewed in time, and not all at once.
+func TestKeeperBoundsItsRequests(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *keystest.Store) {
+		var inFlight, most atomic.Int32
+		var counting atomic.Bool
+		store.Before = func(r keystest.Request) {
+			if r.Op != keystest.OpSet || !counting.Load() {
+				return
+			}
+			most.Store(max(most.Load(), inFlight.Add(1)))
+			pass(100 * time.Millisecond)
+			inFlight.Add(-1)
+		}
+		s := begin(t, store, "a", 30)
+		for i := range 200 {
+			must(t, concurrency.NewMutex(s, fmt.Sprintf("/locks/%d", i)).Lock(t.Context()))
+		}
+		counting.Store(true)
+		pass(5 * time.Minute)
+		must(t, s.Err())
+		if n := len(keysBelow(store, "/locks")); n != 200 {
+			t.Errorf("%d locks are left of 200", n)
+		}
+		if n := most.Load(); n > 16 {
+			t.Errorf("%d renewals at a time", n)
+		}
+		counting.Store(false)
+		must(t, s.Close())
+		synctest.Wait()
+		if keys := keysBelow(store, ""); len(keys) != 0 {
+			t.Errorf("left: %v", keys)
+		}
+	})
+}
