@@ -27,13 +27,15 @@ func wantLeader(t *testing.T, e *concurrency.Election, want string) {
 }
 
 func TestElection(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		ctx := t.Context()
 		a := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
 		b := concurrency.NewElection(begin(t, store, "b", 30), "/leader")
 		wantLeader(t, a, "")
 		must(t, a.Resign(ctx))
-		if err := a.Proclaim(ctx, "x"); err != concurrency.ErrElectionNotLeader {
+		if err := a.Proclaim(ctx, "x"); !isBare(err, concurrency.ErrElectionNotLeader) {
 			t.Errorf("Proclaim without a campaign: %v", err)
 		}
 		if a.Key() != "" || a.Rev() != 0 {
@@ -44,7 +46,7 @@ func TestElection(t *testing.T) {
 		elected := make(chan error, 1)
 		go func() { elected <- b.Campaign(context.Background(), "b1") }()
 		synctest.Wait()
-		if err := b.Proclaim(ctx, "x"); err != concurrency.ErrElectionNotLeader {
+		if err := b.Proclaim(ctx, "x"); !isBare(err, concurrency.ErrElectionNotLeader) {
 			t.Errorf("Proclaim while a campaign waits: %v", err)
 		}
 		must(t, b.Resign(ctx)) // does not end the campaign
@@ -76,7 +78,9 @@ func TestElection(t *testing.T) {
 }
 
 func TestCampaignOfTheLeaderProclaims(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		e := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
 		must(t, e.Campaign(t.Context(), "1"))
 		key, writes := e.Key(), store.Requests(keystest.OpSet)
@@ -93,7 +97,9 @@ func TestCampaignOfTheLeaderProclaims(t *testing.T) {
 }
 
 func TestCampaignsOfOneElection(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		holder, e := concurrency.NewElection(begin(t, store, "b", 30), "/leader"), concurrency.NewElection(s, "/leader")
 		must(t, holder.Campaign(t.Context(), "b"))
@@ -108,13 +114,13 @@ func TestCampaignsOfOneElection(t *testing.T) {
 			t.Errorf("%d in the line, want the leader and one", n)
 		}
 		cancelSecond()
-		if err := <-results; err != context.Canceled {
+		if err := <-results; !isBare(err, context.Canceled) {
 			t.Errorf("the second: %v", err)
 		}
 		go func() { results <- e.Campaign(context.Background(), "3") }()
 		synctest.Wait()
 		cancelFirst()
-		if err := <-results; err != context.Canceled {
+		if err := <-results; !isBare(err, context.Canceled) {
 			t.Errorf("the first: %v", err)
 		}
 		must(t, holder.Resign(t.Context()))
@@ -135,19 +141,21 @@ func TestCampaignsOfOneElection(t *testing.T) {
 func TestLateProclamationUndoesNothing(t *testing.T) {
 	for _, delay := range []time.Duration{2 * time.Second, 4 * time.Second, 6 * time.Second} {
 		t.Run(delay.String(), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, store *keystest.Store) {
-				s := begin(t, store, "a", 30)
-				e := concurrency.NewElection(s, "/leader")
-				must(t, e.Campaign(t.Context(), "old"))
+			synctest.Test(t, func(t *testing.T) {
+				store := keystest.New()
+
 				store.Fault = func(r keystest.Request) keystest.Fault {
 					if strings.HasSuffix(r.Value, "given up") {
 						return keystest.Fault{Kind: keystest.Hangs, Delay: delay}
 					}
 					return keystest.Fault{}
 				}
+				s := begin(t, store, "a", 30)
+				e := concurrency.NewElection(s, "/leader")
+				must(t, e.Campaign(t.Context(), "old"))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if err := e.Proclaim(ctx, "given up"); err != context.DeadlineExceeded {
+				if err := e.Proclaim(ctx, "given up"); !isBare(err, context.DeadlineExceeded) {
 					t.Errorf("Proclaim: %v", err)
 				}
 				pass(2 * time.Second)
@@ -176,7 +184,9 @@ func TestProclaimAfterTheLossOfTheKey(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, store *keystest.Store) {
+			synctest.Test(t, func(t *testing.T) {
+				store := keystest.New()
+
 				s := begin(t, store, "a", 30)
 				e := concurrency.NewElection(s, "/leader")
 				must(t, e.Campaign(t.Context(), "a"))
@@ -199,7 +209,9 @@ func TestProclaimAfterTheLossOfTheKey(t *testing.T) {
 }
 
 func TestElectionRefusesWhatCannotBe(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		e := concurrency.NewElection(s, "/leader")
 		var input *client.InvalidInputError
@@ -227,7 +239,7 @@ func TestElectionRefusesWhatCannotBe(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := e.Leader(ctx); err != context.Canceled {
+		if _, err := e.Leader(ctx); !isBare(err, context.Canceled) {
 			t.Errorf("Leader with a context that has ended: %v", err)
 		}
 		store.CutOff("b", keystest.NotSent)
@@ -236,7 +248,7 @@ func TestElectionRefusesWhatCannotBe(t *testing.T) {
 		}
 		cut, stop := context.WithTimeout(keystest.As(t.Context(), "b"), time.Second)
 		defer stop()
-		if err := e.Resign(cut); err != context.DeadlineExceeded {
+		if err := e.Resign(cut); !isBare(err, context.DeadlineExceeded) {
 			t.Errorf("Resign when nobody answers: %v", err)
 		}
 		must(t, e.Resign(t.Context()))
@@ -245,7 +257,9 @@ func TestElectionRefusesWhatCannotBe(t *testing.T) {
 }
 
 func TestResumeElection(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		ctx := t.Context()
 		old := begin(t, store, "old", 30)
 		before := concurrency.NewElection(old, "/leader")
@@ -258,7 +272,7 @@ func TestResumeElection(t *testing.T) {
 			key string
 			rev uint64
 		}{"other key": {"/leader/1", rev}, "other rev": {key, rev + 1}} {
-			if _, err := concurrency.ResumeElection(ctx, s, "/leader", try.key, try.rev); err != concurrency.ErrElectionNotLeader {
+			if _, err := concurrency.ResumeElection(ctx, s, "/leader", try.key, try.rev); !isBare(err, concurrency.ErrElectionNotLeader) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -272,7 +286,7 @@ func TestResumeElection(t *testing.T) {
 		must(t, e.Proclaim(ctx, "3"))
 		wantLeader(t, e, "3")
 		must(t, e.Resign(ctx))
-		if _, err := concurrency.ResumeElection(ctx, s, "/leader", key, rev); err != concurrency.ErrElectionNotLeader {
+		if _, err := concurrency.ResumeElection(ctx, s, "/leader", key, rev); !isBare(err, concurrency.ErrElectionNotLeader) {
 			t.Errorf("a key that is gone: %v", err)
 		}
 		var input *client.InvalidInputError
@@ -288,7 +302,9 @@ func TestResumeElection(t *testing.T) {
 
 // Observe shows each leader and each value, in their order.
 func TestObserve(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		ctx, cancel := context.WithCancel(t.Context())
 		var elections []*concurrency.Election
 		for i := range 3 {
@@ -343,7 +359,9 @@ func TestObserve(t *testing.T) {
 // A receiver that slept while the history was lost sees the newest next, and not
 // once more what it knows.
 func TestObserveSurvivesTheLossOfHistory(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		store.History = 10
 		s := begin(t, store, "a", 30)
 		e := concurrency.NewElection(s, "/leader")
@@ -369,14 +387,16 @@ func TestObserveSurvivesTheLossOfHistory(t *testing.T) {
 			}
 		}
 		cancel()
-		for range seen { //nolint:revive // until it is closed
+		for range seen {
 		}
 	})
 }
 
 // Nobody receives.
 func TestObserveEndsWithItsContext(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		e := concurrency.NewElection(begin(t, store, "a", 30), "/leader")
 		must(t, e.Campaign(t.Context(), "a"))
 		ctx, cancel := context.WithCancel(t.Context())

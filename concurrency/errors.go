@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/coreos/etcd/client"
 )
@@ -102,12 +103,7 @@ func isRefusal(err error, codes ...int) bool {
 	if err == nil || errors.Is(err, client.ErrClusterUnavailable) || !errors.As(err, &refused) {
 		return false
 	}
-	for _, code := range codes {
-		if refused.Code == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(codes, refused.Code)
 }
 
 // isGone reports whether a key is certainly not there any more, or not ours.

@@ -55,11 +55,22 @@ type entry struct {
 	key     string // "" until it is known to be in the line
 	created uint64 // CreatedIndex: the order of the line
 	kept    *kept
-	doubt   bool // a creation with this mark may have been, or may yet be, carried out
+	posts   int                 // creations that were, or may have been, or may yet be carried out
+	seen    map[string]struct{} // the keys that they have made, as far as that is known
 	handed  sync.Once
+	awaited sync.Once
 }
 
-func (l *line) newEntry() *entry { return &entry{line: l, mark: l.s.nonce() + markEnd} }
+// longestLateness is how long after it was sent a server may carry a request out:
+// it gives it up itself after 5 seconds and two election timeouts.
+const longestLateness = 10 * time.Second
+
+func (l *line) newEntry(mark string) *entry {
+	return &entry{line: l, mark: mark, seen: map[string]struct{}{}}
+}
+
+// newMark gives a mark that is used for nothing else.
+func (l *line) newMark() string { return l.s.nonce() + markEnd }
 
 const markEnd = ":"
 
@@ -72,7 +83,7 @@ type ahead struct {
 // acquire enters the line and waits until everybody ahead has gone. When it fails,
 // it leaves the line.
 func (l *line) acquire(ctx context.Context, op, payload string) (*entry, error) {
-	e := l.newEntry()
+	e := l.newEntry(l.newMark())
 	bound, release := l.s.bind(ctx)
 	defer release()
 	before, err := e.join(bound, payload)
@@ -104,10 +115,12 @@ func (e *entry) join(ctx context.Context, payload string) (ahead, error) {
 		})
 		switch {
 		case err == nil:
+			e.posts++
 			err = e.take(resp.Node, sent)
 		case isFinal(err):
 		case mayBeApplied(err):
-			e.doubt, err = true, nil
+			e.posts++
+			err = nil
 		default:
 			err = nil
 		}
@@ -138,6 +151,7 @@ func (e *entry) take(n *client.Node, since time.Time) error {
 		e.kept.release()
 	}
 	e.key, e.created, e.kept = key, n.CreatedIndex, k
+	e.seen[key] = struct{}{}
 	return err
 }
 
@@ -194,6 +208,7 @@ func (e *entry) settle(ctx context.Context, nodes client.Nodes) error {
 	}
 	for _, n := range nodes[1:] {
 		if e.owns(n) {
+			e.seen[e.line.keyOf(n)] = struct{}{}
 			if err := s.remove(ctx, e.line.keyOf(n), ""); err != nil {
 				return err
 			}
@@ -276,22 +291,50 @@ func (e *entry) leave(ctx context.Context) error {
 			return err
 		}
 	}
-	if !e.doubt {
+	missing := e.posts - len(e.seen)
+	if missing <= 0 {
 		return nil
 	}
+	found, err := e.removeAll(ctx)
+	if missing -= found; err == nil && missing > 0 {
+		e.awaitLate(missing)
+	}
+	return err
+}
+
+// removeAll deletes what the line has of the entry's mark.
+func (e *entry) removeAll(ctx context.Context) (removed int, err error) {
 	nodes, _, err := e.line.list(ctx)
 	for _, n := range nodes {
 		if err == nil && e.owns(n) {
-			err = s.remove(ctx, e.line.keyOf(n), "")
+			if err = e.line.s.remove(ctx, e.line.keyOf(n), ""); err == nil {
+				removed++
+			}
 		}
 	}
-	return err
+	return removed, err
+}
+
+// awaitLate has the keeper delete what is still missing, as soon as it comes:
+// nobody renews it, but it would be in the way for one TTL.
+func (e *entry) awaitLate(missing int) {
+	e.awaited.Do(func() {
+		over := time.Now().Add(longestLateness)
+		e.line.s.later(e.line.dir, func(ctx context.Context) error {
+			found, err := e.removeAll(ctx)
+			missing -= found
+			if err == nil && missing > 0 && time.Now().Before(over) {
+				err = errAwaited
+			}
+			return err
+		})
+	})
 }
 
 // abandon leaves the line when ctx may have ended. What can't be done soon is left
 // to the session's keeper.
 func (e *entry) abandon(ctx context.Context) {
-	if e.key == "" && !e.doubt {
+	if e.posts == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.line.s.ttl/6, lastPause))

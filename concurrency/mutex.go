@@ -53,7 +53,7 @@ func (m *Mutex) TryLock(ctx context.Context) error {
 func (l *line) try(ctx context.Context) (*entry, error) {
 	bound, release := l.s.bind(ctx)
 	defer release()
-	e := l.newEntry()
+	e := l.newEntry(l.newMark())
 	nodes, _, err := l.list(bound) // most often enough, and writes nothing
 	if err == nil && len(nodes) > 0 {
 		return nil, ErrLocked

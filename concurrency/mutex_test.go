@@ -17,7 +17,9 @@ import (
 // Fifty wait, each gets the lock once and in the order in which they came, and each
 // release wakes one of them.
 func TestFiftyWaitersGetTheLockInTheirOrder(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		const waiters = 50
 		s := begin(t, store, "holder", 30)
 		holder := concurrency.NewMutex(s, "/lock")
@@ -66,7 +68,9 @@ func TestFiftyWaitersGetTheLockInTheirOrder(t *testing.T) {
 
 // A holder that is cut off knows it before anybody else can have the lock.
 func TestLockOfADeadHolderIsFreeWithTheTTL(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		r := &register{t: t}
 		dead, next := begin(t, store, "dead", 30), begin(t, store, "next", 30)
 		began := time.Now()
@@ -101,12 +105,16 @@ func TestLockOfADeadHolderIsFreeWithTheTTL(t *testing.T) {
 
 // Who has been cut off while it waited does not come back as a holder.
 func TestWaiterThatIsCutOffLosesItsPlace(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		holder, waiter := begin(t, store, "holder", 30), begin(t, store, "waiter", 30)
 		held := concurrency.NewMutex(holder, "/lock")
 		must(t, held.Lock(t.Context()))
 		failed := make(chan error, 1)
-		go func() { failed <- concurrency.NewMutex(waiter, "/lock").Lock(keystest.As(context.Background(), "waiter")) }()
+		go func() {
+			failed <- concurrency.NewMutex(waiter, "/lock").Lock(keystest.As(context.Background(), "waiter"))
+		}()
 		pass(time.Second)
 		store.CutOff("waiter", keystest.NotSent)
 		if err := <-failed; !errors.Is(err, concurrency.ErrNotRenewed) {
@@ -121,7 +129,9 @@ func TestWaiterThatIsCutOffLosesItsPlace(t *testing.T) {
 
 // The loss of a lock's key ends its session, that of one that waits as well.
 func TestLossOfTheKeyEndsTheSession(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		holder, waiter := begin(t, store, "holder", 30), begin(t, store, "waiter", 30)
 		held := concurrency.NewMutex(holder, "/lock")
 		must(t, held.Lock(t.Context()))
@@ -143,11 +153,13 @@ func TestLossOfTheKeyEndsTheSession(t *testing.T) {
 }
 
 func TestTryLock(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s, other := begin(t, store, "a", 30), begin(t, store, "b", 30)
 		m, n := concurrency.NewMutex(s, "/lock"), concurrency.NewMutex(other, "/lock")
 		must(t, m.TryLock(t.Context()))
-		if err := n.TryLock(t.Context()); err != concurrency.ErrLocked {
+		if err := n.TryLock(t.Context()); !isBare(err, concurrency.ErrLocked) {
 			t.Errorf("a lock that is held: %v", err)
 		}
 		if keys := keysBelow(store, "/lock"); len(keys) != 1 || keys[0] != m.Key() {
@@ -161,15 +173,18 @@ func TestTryLock(t *testing.T) {
 
 // Somebody enters between TryLock's look and its entry.
 func TestTryLockLeavesWhenSomebodyIsFaster(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
-		s, other := begin(t, store, "a", 30), begin(t, store, "b", 30)
-		faster := concurrency.NewMutex(other, "/lock")
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
+		var faster *concurrency.Mutex
 		store.Before = func(r keystest.Request) {
 			if r.Op == keystest.OpCreateInOrder && r.Caller == "a" {
 				must(t, faster.Lock(keystest.As(t.Context(), "b")))
 			}
 		}
-		if err := concurrency.NewMutex(s, "/lock").TryLock(keystest.As(t.Context(), "a")); err != concurrency.ErrLocked {
+		s, other := begin(t, store, "a", 30), begin(t, store, "b", 30)
+		faster = concurrency.NewMutex(other, "/lock")
+		if err := concurrency.NewMutex(s, "/lock").TryLock(keystest.As(t.Context(), "a")); !isBare(err, concurrency.ErrLocked) {
 			t.Errorf("TryLock: %v", err)
 		}
 		if keys := keysBelow(store, "/lock"); len(keys) != 1 || keys[0] != faster.Key() {
@@ -179,34 +194,36 @@ func TestTryLockLeavesWhenSomebodyIsFaster(t *testing.T) {
 }
 
 func TestMutexValueIsForOne(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		m := concurrency.NewMutex(s, "lock/")
 		if m.Fence() != 0 || m.Key() != "" {
 			t.Errorf("fence %d and key %q before Lock", m.Fence(), m.Key())
 		}
-		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+		if err := m.Unlock(t.Context()); !isBare(err, concurrency.ErrLockReleased) {
 			t.Errorf("Unlock before Lock: %v", err)
 		}
 		must(t, m.Lock(t.Context()))
 		if n := find(store, m.Key()); n == nil || n.CreatedIndex != m.Fence() {
 			t.Errorf("key %s is %v, the fence %d", m.Key(), n, m.Fence())
 		}
-		if err := m.Lock(t.Context()); err != concurrency.ErrLocked {
+		if err := m.Lock(t.Context()); !isBare(err, concurrency.ErrLocked) {
 			t.Errorf("a second Lock: %v", err)
 		}
-		if err := m.TryLock(t.Context()); err != concurrency.ErrLocked {
+		if err := m.TryLock(t.Context()); !isBare(err, concurrency.ErrLocked) {
 			t.Errorf("TryLock of what is held: %v", err)
 		}
 		waits := concurrency.NewMutex(s, "/lock")
 		locked := make(chan error, 1)
 		go func() { locked <- waits.Lock(context.Background()) }()
 		synctest.Wait()
-		if err := waits.Lock(t.Context()); err != concurrency.ErrLocked {
+		if err := waits.Lock(t.Context()); !isBare(err, concurrency.ErrLocked) {
 			t.Errorf("Lock while another is under way: %v", err)
 		}
 		must(t, m.Unlock(t.Context()))
-		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+		if err := m.Unlock(t.Context()); !isBare(err, concurrency.ErrLockReleased) {
 			t.Errorf("a second Unlock: %v", err)
 		}
 		must(t, <-locked)
@@ -215,7 +232,9 @@ func TestMutexValueIsForOne(t *testing.T) {
 }
 
 func TestUnlockWhileCutOff(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		m := concurrency.NewMutex(s, "/lock")
 		must(t, m.Lock(t.Context()))
@@ -223,7 +242,7 @@ func TestUnlockWhileCutOff(t *testing.T) {
 		store.CutOff("a", keystest.HangsUnsent)
 		ctx, cancel := context.WithTimeout(keystest.As(t.Context(), "a"), time.Second)
 		defer cancel()
-		if err := m.Unlock(ctx); err != context.DeadlineExceeded {
+		if err := m.Unlock(ctx); !isBare(err, context.DeadlineExceeded) {
 			t.Errorf("Unlock: %v", err)
 		}
 		if m.Fence() != 0 || m.Key() != "" {
@@ -236,7 +255,7 @@ func TestUnlockWhileCutOff(t *testing.T) {
 		}
 		must(t, s.Err())
 		must(t, m.Unlock(t.Context()))
-		if err := m.Unlock(t.Context()); err != concurrency.ErrLockReleased {
+		if err := m.Unlock(t.Context()); !isBare(err, concurrency.ErrLockReleased) {
 			t.Errorf("Unlock once more: %v", err)
 		}
 	})
@@ -244,7 +263,9 @@ func TestUnlockWhileCutOff(t *testing.T) {
 
 // Without an answer, Unlock ends when the server has dropped the key.
 func TestUnlockEndsWithTheTTL(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		m := concurrency.NewMutex(s, "/lock")
 		must(t, m.Lock(t.Context()))
@@ -267,9 +288,10 @@ func TestUnlockEndsWithTheTTL(t *testing.T) {
 // A creation that is carried out after its owner has made another leaves no second
 // place behind.
 func TestLateCreationIsDeletedByUnlock(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
-		s := begin(t, store, "a", 30)
-		first := true
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
+		first := true // of the one goroutine that creates
 		store.Fault = func(r keystest.Request) keystest.Fault {
 			if r.Op == keystest.OpCreateInOrder && first {
 				first = false
@@ -277,6 +299,7 @@ func TestLateCreationIsDeletedByUnlock(t *testing.T) {
 			}
 			return keystest.Fault{}
 		}
+		s := begin(t, store, "a", 30)
 		m := concurrency.NewMutex(s, "/lock")
 		must(t, m.Lock(t.Context()))
 		pass(6 * time.Second)
@@ -296,7 +319,9 @@ func TestLateCreationIsDeletedByUnlock(t *testing.T) {
 func TestCanceledLockWhileCutOff(t *testing.T) {
 	for _, back := range []time.Duration{5 * time.Second, time.Hour} {
 		t.Run(fmt.Sprintf("back after %v", back), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, store *keystest.Store) {
+			synctest.Test(t, func(t *testing.T) {
+				store := keystest.New()
+
 				holder := concurrency.NewMutex(begin(t, store, "b", 30), "/lock")
 				must(t, holder.Lock(t.Context()))
 				s := begin(t, store, "a", 30)
@@ -306,7 +331,7 @@ func TestCanceledLockWhileCutOff(t *testing.T) {
 				pass(time.Second)
 				store.CutOff("a", keystest.NotSent)
 				cancel()
-				if err := <-failed; err != context.Canceled {
+				if err := <-failed; !isBare(err, context.Canceled) {
 					t.Errorf("Lock: %v", err)
 				}
 				time.AfterFunc(back, func() { store.Reconnect("a") })
@@ -321,7 +346,9 @@ func TestCanceledLockWhileCutOff(t *testing.T) {
 
 // Close while a Lock waits and another is held.
 func TestCloseEndsLocks(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		must(t, concurrency.NewMutex(s, "/lock").Lock(t.Context()))
 		failed := make(chan error, 1)
@@ -338,7 +365,9 @@ func TestCloseEndsLocks(t *testing.T) {
 }
 
 func TestMutexRefusesWhatCannotBe(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		_, err := store.Set(t.Context(), "/file", "x", nil)
 		must(t, err)
@@ -363,7 +392,7 @@ func TestMutexRefusesWhatCannotBe(t *testing.T) {
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := m.Lock(ended); err != context.Canceled {
+		if err := m.Lock(ended); !isBare(err, context.Canceled) {
 			t.Errorf("a context that has ended: %v", err)
 		}
 		if n := store.Requests(keystest.OpCreateInOrder) - before; n != 0 {
@@ -379,7 +408,9 @@ func TestMutexRefusesWhatCannotBe(t *testing.T) {
 
 // What is no entry is nobody's place.
 func TestMutexIgnoresWhatIsNoEntry(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		for _, key := range []string{"/lock/note", "/lock/_hidden", "/lock/00000000000000000001/x"} {
 			_, err := store.Set(t.Context(), key, "x", nil)
 			must(t, err)
@@ -391,7 +422,9 @@ func TestMutexIgnoresWhatIsNoEntry(t *testing.T) {
 }
 
 func TestLocker(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *keystest.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+
 		s := begin(t, store, "a", 30)
 		shared := concurrency.NewLocker(s, "/lock")
 		other := concurrency.NewLocker(s, "/lock")

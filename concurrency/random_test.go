@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coreos/etcd/client/concurrency"
@@ -29,7 +30,11 @@ func TestRandomly(t *testing.T) {
 			n = *seed
 		}
 		t.Run(fmt.Sprintf("seed %d", n), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, store *keystest.Store) { newModel(t, store, n).run() })
+			synctest.Test(t, func(t *testing.T) {
+				store := keystest.New()
+
+				newModel(t, store, n).run()
+			})
 		})
 		if *seed != 0 {
 			return
@@ -49,6 +54,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, store *keystest.Store, seed uint64) *model {
+	t.Helper()
 	m := &model{
 		t: t, store: store, random: rand.New(rand.NewPCG(seed, 0)),
 		lock: &register{t: t}, leader: &register{t: t},
@@ -208,11 +214,13 @@ func (m *model) lead(ctx context.Context, name string, s *concurrency.Session, e
 func (m *model) stayAndProclaim(ctx context.Context, name string, s *concurrency.Session, e *concurrency.Election) {
 	defer m.stay(s, m.leader, name)
 	val := fmt.Sprintf("%s says %d", name, m.intN(10))
-	err := e.Proclaim(s.Ctx(), val)
-	if !m.expected(ctx, s, err, context.Canceled) || err != nil {
+	give, stop := m.allowed(ctx)
+	defer stop()
+	err := e.Proclaim(give, val)
+	if !m.expected(ctx, s, err) || err != nil {
 		return
 	}
-	read, cancel := context.WithTimeout(s.Ctx(), time.Second)
+	read, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	leader, err := e.Leader(read)
 	if err == nil && s.Err() == nil && leader.Node.Value != val {
@@ -223,7 +231,7 @@ func (m *model) stayAndProclaim(ctx context.Context, name string, s *concurrency
 // expected reports whether an error may come: the context's, that of a session that
 // has ended, or one of others.
 func (m *model) expected(ctx context.Context, s *concurrency.Session, err error, others ...error) bool {
-	if err == nil || err == context.DeadlineExceeded || errors.Is(err, concurrency.ErrSessionExpired) && s.Err() != nil {
+	if err == nil || isBare(err, context.DeadlineExceeded) || errors.Is(err, concurrency.ErrSessionExpired) && s.Err() != nil {
 		return true
 	}
 	var op *concurrency.OpError

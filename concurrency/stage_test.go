@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/coreos/etcd/client"
@@ -13,14 +12,9 @@ import (
 	"github.com/coreos/etcd/client/internal/keystest"
 )
 
-// inBubble runs a test on a new store in virtual time.
-func inBubble(t *testing.T, test func(t *testing.T, store *keystest.Store)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
-		test(t, store)
-		store.Wait()
-	})
+// isBare reports whether an error is one that is returned unwrapped.
+func isBare(err, want error) bool {
+	return err == want //nolint:errorlint // identity is what is promised
 }
 
 // begin begins a session with a TTL whose requests are those of the caller name.
