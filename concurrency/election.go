@@ -62,7 +62,7 @@ func ResumeElection(ctx context.Context, s *Session, pfx, leaderKey string, lead
 	}
 	head := nodes[0]
 	mark, turn, _ := parseValue(head.Value)
-	own := &entry{line: &e.line, mark: mark}
+	own := e.line.newEntry(mark)
 	switch err := own.settle(bound, nodes[:1]); {
 	case errors.Is(err, errVanished):
 		return nil, ErrElectionNotLeader

@@ -129,6 +129,10 @@ type chore struct {
 	busy bool
 }
 
+// errAwaited is what a chore returns that has nothing to do yet: there may never be
+// anything.
+var errAwaited = errors.New("concurrency: a creation that was not answered may be carried out yet")
+
 // later has the keeper do something until that succeeds or one TTL has passed,
 // after which what was to be deleted has gone by itself. do is called with a
 // context of a sixth of the TTL; key is what Close names when it is not done by
@@ -279,7 +283,7 @@ func (s *Session) deleteAll(ctx context.Context) error {
 		all.Go(func() {
 			defer func() { <-slots }()
 			err := do(ctx)
-			if err == nil {
+			if err == nil || errors.Is(err, errAwaited) {
 				done()
 				return
 			}
