@@ -16,11 +16,12 @@ var ErrQueueClosed = errors.New("concurrency: the queue is closed")
 //
 // # Order
 //
-// A single consumer gets the items in the order in which they came into being.
-// Several go for the same item as long as that is claimed in time, and a little
-// further behind where they keep losing races: at most 31 items that nobody has
-// claimed stand before one that is claimed. An item that comes back, by
-// [Item.Release] or because a session has ended, has the place that it had.
+// A consumer that is alone gets the items in the order in which they came into
+// being. One that loses races for the first item to others chooses among the first
+// free ones, more of them with each race that it loses and fewer with each that it
+// wins: at most 31 that nobody has claimed stand before one that is claimed. An item
+// that comes back, by [Item.Release], because a session has ended, or because a
+// Dequeue failed on its way, has the place that it had.
 //
 // # What is promised
 //

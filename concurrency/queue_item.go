@@ -69,46 +69,41 @@ func (q *Queue) claim(ctx context.Context, at place) (*Item, error) {
 	}, nil
 }
 
-// race tries to create the claim of an item. It may be sent again, for no other
-// call has its value; nil without an error means that another was there.
+// race tries to create the claim of an item; nil without an error means that
+// another was there. It may be sent again, for no other call has its value.
 func (q *Queue) race(ctx context.Context, id string) (*claim, error) {
 	s := q.session
 	c := &claim{session: s, key: q.claimKey(id), value: s.nonce()}
-	sent, unknown := time.Now(), false
+	var sent time.Time
+	unknown := false
 	_, err := s.untilAnswered(ctx, func(ctx context.Context) (*client.Response, error) {
+		sent = time.Now()
 		resp, err := s.kapi.Set(ctx, c.key, c.value, &client.SetOptions{PrevExist: client.PrevNoExist, TTL: s.ttl})
 		unknown = unknown || isUnknown(err)
 		return resp, err
 	})
-	if isRefusal(err, client.ErrorCodeNodeExist) {
-		if !unknown {
+	if taken := isRefusal(err, client.ErrorCodeNodeExist); taken && unknown {
+		// An earlier one may have arrived, nobody knows when.
+		_, err = s.untilAnswered(ctx, func(ctx context.Context) (*client.Response, error) {
+			sent = time.Now()
+			return s.kapi.Set(ctx, c.key, "", &client.SetOptions{PrevValue: c.value, Refresh: true, TTL: s.ttl})
+		})
+		if isGone(err) {
 			return nil, nil
 		}
-		if err = c.isOurs(ctx); isGone(err) {
-			return nil, nil
-		}
+	} else if taken {
+		return nil, nil
 	}
-	if err == nil && time.Since(sent) < s.ttl/2 {
+	if err == nil {
 		c.kept, err = s.keep(c.key, c.value, sent)
 	}
-	switch {
-	case c.kept != nil:
+	if err == nil {
 		return c, nil
-	case err == nil, unknown: // it is too old to be relied on; it is there or may come yet
-		c.abandon()
+	}
+	if unknown || s.Err() != nil {
+		c.abandon() // it is there, or may come yet
 	}
 	return nil, err
-}
-
-// isOurs is nil if the claim is there and has our value.
-func (c *claim) isOurs(ctx context.Context) error {
-	now, err := c.session.untilAnswered(ctx, func(ctx context.Context) (*client.Response, error) {
-		return c.session.kapi.Get(ctx, c.key, &client.GetOptions{Quorum: true})
-	})
-	if err == nil && now.Node.Value != c.value {
-		return client.Error{Code: client.ErrorCodeTestFailed, Cause: c.key, Index: now.Index}
-	}
-	return err
 }
 
 // abandon has the session delete the claim, whether or not it is there.
