@@ -386,6 +386,19 @@ func TestObserveSurvivesTheLossOfHistory(t *testing.T) {
 				t.Errorf("round %d: %q, want %q", round, r.Node.Value, last)
 			}
 		}
+		synctest.Wait()
+		store.CutOff("observer", keystest.NotSent)
+		pass(11 * time.Second) // a renewal is no news
+		for i := range 30 {
+			_, err := store.Set(t.Context(), fmt.Sprintf("/busy/%d", i), "x", nil)
+			must(t, err)
+		}
+		store.Reconnect("observer")
+		pass(10 * time.Second)
+		must(t, e.Proclaim(t.Context(), "news"))
+		if r := <-seen; r.Node.Value != "news" {
+			t.Errorf("after a renewal: %q", r.Node.Value)
+		}
 		cancel()
 		for range seen {
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -149,6 +150,54 @@ func TestLossOfTheKeyEndsTheSession(t *testing.T) {
 		if err := holder.Err(); !errors.As(err, &ended) || ended.Key != lock || !errors.Is(err, concurrency.ErrKeyLost) {
 			t.Errorf("the holder's session: %v", err)
 		}
+	})
+}
+
+// A lock's key with another's value is another's.
+func TestOverwrittenKeyEndsTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+		s := begin(t, store, "a", 30)
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(t.Context()))
+		_, err := store.Set(t.Context(), m.Key(), "another's", nil)
+		must(t, err)
+		began := time.Now()
+		<-s.Done()
+		if err := s.Err(); !errors.Is(err, concurrency.ErrKeyLost) || time.Since(began) > 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// The entry whose creation was not answered is found in the line, and gone when it is
+// to be renewed.
+func TestLockWhoseEntryIsDeletedBeforeItIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+		var creations int // of the one goroutine that creates
+		store.Fault = func(r keystest.Request) keystest.Fault {
+			if r.Op != keystest.OpCreateInOrder {
+				return keystest.Fault{}
+			}
+			if creations++; creations == 1 {
+				return keystest.Fault{Kind: keystest.AnswerLost}
+			}
+			return keystest.Fault{}
+		}
+		store.Before = func(r keystest.Request) {
+			if r.Op == keystest.OpSet && strings.HasPrefix(r.Key, "/lock/") && creations == 1 {
+				_, err := store.Delete(context.Background(), r.Key, nil)
+				must(t, err)
+			}
+		}
+		s := begin(t, store, "a", 30)
+		m := concurrency.NewMutex(s, "/lock")
+		must(t, m.Lock(t.Context()))
+		if keys := keysBelow(store, "/lock"); creations != 2 || len(keys) != 1 || keys[0] != m.Key() {
+			t.Errorf("after %d creations the line has %v", creations, keys)
+		}
+		must(t, m.Unlock(t.Context()))
 	})
 }
 

@@ -127,6 +127,22 @@ func TestSessionCountsNoRenewalWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
+// Err does not wait for the keeper to notice.
+func TestErrGoesByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+		for range 100 { // at the same instant, the keeper may come first
+			s := begin(t, store, "a", 30)
+			store.CutOff("a", keystest.NotSent)
+			pass(24 * time.Second)
+			if err := s.Err(); !errors.Is(err, concurrency.ErrNotRenewed) {
+				t.Fatalf("Err is %v", err)
+			}
+			store.Reconnect("a")
+		}
+	})
+}
+
 func TestSessionOutlivesShortFailures(t *testing.T) {
 	for name, kind := range map[string]keystest.FaultKind{"hangs": keystest.HangsUnsent, "refused": keystest.NotSent} {
 		t.Run(name, func(t *testing.T) {
