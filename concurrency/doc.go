@@ -39,9 +39,9 @@
 //
 // A key of a session counts as held for four fifths of the TTL after the last
 // renewal that succeeded was sent, by the monotonic clock of the program. It is
-// renewed each third of the TTL; each attempt may take a sixth of it, and is made
-// again after a pause of a thirtieth, at most a second. The server counts the whole
-// TTL, from later on. So a fifth is left for two things:
+// renewed each third of the TTL; each attempt may take an eighth of it, and is made
+// again a thirtieth of it, at most a second, after it began, or at once where it took
+// longer. The server counts the whole TTL, from later on. So a fifth is left for two things:
 //   - to stop, when Done is closed: pass [Session.Ctx] to what must not be done by
 //     two, and let it end,
 //   - the clocks of the members. A v2 server stores when a key expires by the clock
