@@ -45,11 +45,13 @@ race: ## run the library's tests RACECOUNT times under the race detector
 	@go test -race -shuffle=on -count=$(RACECOUNT) -timeout=$(TESTTIMEOUT) ./...
 
 fuzz: ## fuzz each target of the library for FUZZTIME
-	@list=$$(go test -list '^Fuzz' .) || { echo "$$list"; exit 1; }; \
-	targets=$$(echo "$$list" | grep '^Fuzz') || { echo 'fuzz: no targets' >&2; exit 1; }; \
-	for f in $$targets; do \
-		echo "fuzz $$f $(FUZZTIME)"; \
-		go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) . || exit 1; \
+	@for p in . ./dump; do \
+		list=$$(go test -list '^Fuzz' $$p) || { echo "$$list"; exit 1; }; \
+		targets=$$(echo "$$list" | grep '^Fuzz') || { echo "fuzz: no targets in $$p" >&2; exit 1; }; \
+		for f in $$targets; do \
+			echo "fuzz $$f $(FUZZTIME)"; \
+			go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $$p || exit 1; \
+		done; \
 	done
 
 cover: ## measure the root package's coverage; fail below MINCOVER percent

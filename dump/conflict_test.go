@@ -44,7 +44,7 @@ func TestConflictsAreListedAndLeft(t *testing.T) {
 			if got := strings.Join(keys, " "); got != "/_hidden /dir /file /ttl /value" || conflicts.Total != 5 {
 				t.Errorf("conflicts: %d, %s", conflicts.Total, got)
 			}
-			const want = `dump: 5 nodes of the store are in the way: "/_hidden" (a file for a file), "/dir" (a file for a directory), "/file" (a directory for a file), …`
+			const want = `dump: 5 nodes of the store are in the way: "/_hidden" (another value), "/dir" (a file for a directory), "/file" (a directory for a file), …`
 			if err.Error() != want {
 				t.Errorf("got %s", err)
 			}

@@ -78,7 +78,7 @@ func (e *ConflictError) Error() string {
 			b.WriteString(", …")
 			break
 		}
-		fmt.Fprintf(&b, "%s %q (%s for %s)", separator(i), c.Key, kindOf(&c.Store), kindOf(&c.Dump))
+		fmt.Fprintf(&b, "%s %q (%s)", separator(i), c.Key, c.difference())
 	}
 	return b.String()
 }
@@ -111,6 +111,17 @@ func separator(i int) string {
 		return ":"
 	}
 	return ","
+}
+
+// difference says what the store has for what the dump has.
+func (c *Conflict) difference() string {
+	switch {
+	case c.Store.Dir != c.Dump.Dir:
+		return kindOf(&c.Store) + " for " + kindOf(&c.Dump)
+	case c.Store.Value != c.Dump.Value:
+		return "another value"
+	}
+	return "another TTL"
 }
 
 func kindOf(n *Node) string {

@@ -3,6 +3,7 @@ package keystest
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/coreos/etcd/client"
@@ -97,8 +98,9 @@ func (s *Store) remakePolls(caller string) {
 	}
 }
 
-// Wait returns when every write that is on its way has arrived.
-func (s *Store) Wait() { s.late.Wait() }
+// Wait returns when every write that is on its way has arrived. More may begin
+// meanwhile; they are waited for as long as others are on their way.
+func (s *Store) Wait() { s.late.wait() }
 
 // admit counts a request and gives its fault.
 func (s *Store) admit(ctx context.Context, r Request) (Request, Fault, error) {
@@ -165,11 +167,45 @@ func (s *Store) after(d time.Duration, do func()) {
 		do()
 		return
 	}
-	s.late.Add(1)
+	s.late.begin()
 	time.AfterFunc(d, func() {
-		defer s.late.Done()
+		defer s.late.end()
 		do()
 	})
+}
+
+// arrivals counts writes that are on their way. It is a WaitGroup that may be
+// waited for while more of them begin.
+type arrivals struct {
+	mu   sync.Mutex // guards the fields below
+	n    int
+	none chan struct{} // closed when n is 0 again; nil while it is
+}
+
+func (a *arrivals) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n++; a.n == 1 {
+		a.none = make(chan struct{})
+	}
+}
+
+func (a *arrivals) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n--; a.n == 0 {
+		close(a.none)
+		a.none = nil
+	}
+}
+
+func (a *arrivals) wait() {
+	a.mu.Lock()
+	none := a.none
+	a.mu.Unlock()
+	if none != nil {
+		<-none
+	}
 }
 
 // broken is what a client says when no endpoint has answered.

@@ -53,7 +53,7 @@ type Store struct {
 	requests   map[string]int
 	quorumGets int
 
-	late sync.WaitGroup
+	late arrivals
 }
 
 var _ client.KeysAPI = (*Store)(nil)
