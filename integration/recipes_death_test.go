@@ -67,7 +67,7 @@ func TestLockOfAKilledProgram(t *testing.T) {
 		return
 	}
 	onFaulty(t, func(s story) {
-		inSomeRound(s.t, func() bool { return s.killHolder() })
+		inSomeRound(s.t, s.killHolder)
 	})
 }
 
