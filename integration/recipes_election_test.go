@@ -201,7 +201,7 @@ func TestLeaderThatIsCutOff(t *testing.T) {
 		first := concurrency.NewElection(session, office)
 		check(t, first.Campaign(within(t, callTimeout), "first"))
 		kapi := freshKeys(t, c)
-		second := concurrency.NewElection(newSession(t, kapi, dyingTTL), office)
+		second := concurrency.NewElection(newSession(t, kapi, 60), office)
 		leads := make(chan error, 1)
 		go func() { leads <- second.Campaign(within(t, recovery), "second") }()
 		waitForLine(t, kapi, office, 2)
