@@ -64,7 +64,9 @@ func (w *worker) serve(ctx context.Context) error {
 // serveSession does all that a worker does, until the session or ctx ends or
 // something can't be done. The error is that no session began, or what could not
 // be cleaned up.
-func (w *worker) serveSession(ctx context.Context, config *configuration) error { //nolint:contextcheck // The session has ctx by WithContext.
+//
+//nolint:contextcheck // A session has its context by WithContext.
+func (w *worker) serveSession(ctx context.Context, config *configuration) error {
 	session, err := concurrency.NewSession(w.kapi, concurrency.WithTTL(w.ttl), concurrency.WithContext(ctx))
 	if err != nil {
 		return unlessEnded(ctx, err)

@@ -79,11 +79,13 @@ func (s stage) begin(name string) (leave func() error) {
 	})
 }
 
+// set writes a key, and lets those who watch it see it.
 func (s stage) set(key, value string) {
 	s.t.Helper()
 	if _, err := s.store.Set(context.Background(), key, value, nil); err != nil {
 		s.t.Fatal(err)
 	}
+	synctest.Wait()
 }
 
 // request asks for jobs.
