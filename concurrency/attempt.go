@@ -12,11 +12,11 @@ import (
 // keysCall is one call of the KeysAPI.
 type keysCall func(context.Context) (*client.Response, error)
 
-// attempt makes a call and waits for a sixth of the TTL at most, so that one member
+// attempt makes a call and waits for an eighth of the TTL at most, so that one member
 // that does not answer leaves time for others. A write that fails with anything
 // but a refusal may have been applied.
 func (s *Session) attempt(ctx context.Context, call keysCall) (*client.Response, error) {
-	limited, cancel := context.WithTimeout(ctx, s.ttl/6)
+	limited, cancel := context.WithTimeout(ctx, s.callTimeout())
 	defer cancel()
 	resp, err := call(limited)
 	switch {

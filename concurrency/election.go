@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coreos/etcd/client"
 )
@@ -177,14 +176,12 @@ func (l *leadership) swap(ctx context.Context, next string) error {
 	s := l.line.s
 	var p pause
 	for {
-		sent := time.Now()
 		_, err := s.attempt(ctx, func(ctx context.Context) (*client.Response, error) {
 			return s.kapi.Set(ctx, l.key, next, &client.SetOptions{PrevValue: l.value, TTL: s.ttl})
 		})
 		switch {
 		case err == nil:
 			l.value = next
-			l.kept.touch(sent)
 			return nil
 		case isFinal(err) && !isGone(err):
 			return err

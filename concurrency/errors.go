@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/coreos/etcd/client"
 )
@@ -64,11 +65,19 @@ type SessionError struct {
 
 // Error names the key, the reason and the last failure.
 func (e *SessionError) Error() string {
-	text := fmt.Sprintf("%v: %q: %v", ErrSessionExpired, e.Key, e.Reason)
+	text := fmt.Sprintf("%v: %q: %s", ErrSessionExpired, e.Key, unprefixed(e.Reason))
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + unprefixed(e.Err)
 	}
 	return text
+}
+
+// unprefixed gives an error's text for the middle of a line.
+func unprefixed(err error) string {
+	if err == nil {
+		return "<nil>"
+	}
+	return strings.TrimPrefix(err.Error(), "concurrency: ")
 }
 
 // Is makes every SessionError an [ErrSessionExpired].
@@ -91,7 +100,9 @@ type OpError struct {
 }
 
 // Error gives all three on one line.
-func (e *OpError) Error() string { return fmt.Sprintf("concurrency: %s %q: %v", e.Op, e.Key, e.Err) }
+func (e *OpError) Error() string {
+	return fmt.Sprintf("concurrency: %s %q: %s", e.Op, e.Key, unprefixed(e.Err))
+}
 
 // Unwrap gives Err.
 func (e *OpError) Unwrap() error { return e.Err }

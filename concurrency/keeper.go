@@ -65,16 +65,6 @@ func (k *kept) release() {
 	delete(k.s.kept, k)
 }
 
-// touch counts a write with the session's TTL, sent at since, as a renewal.
-func (k *kept) touch(since time.Time) {
-	k.s.mu.Lock()
-	defer k.s.mu.Unlock()
-	if since.Add(k.s.alive()).After(k.deadline) {
-		k.renewed(since)
-		k.s.signal()
-	}
-}
-
 // lost ends the session because the key is gone, or another's; err says how that
 // was found out, and may be nil.
 func (k *kept) lost(err error) {
@@ -135,7 +125,7 @@ var errAwaited = errors.New("concurrency: a creation that was not answered may b
 
 // later has the keeper do something until that succeeds or one TTL has passed,
 // after which what was to be deleted has gone by itself. do is called with a
-// context of a sixth of the TTL; key is what Close names when it is not done by
+// context of an eighth of the TTL; key is what Close names when it is not done by
 // then. Once the session has ended it is only done by Close.
 func (s *Session) later(key string, do func(context.Context) error) {
 	s.mu.Lock()
@@ -229,7 +219,7 @@ func (s *Session) expire(now time.Time) {
 func (s *Session) start(call func(context.Context) error, settle func(sent time.Time, err error)) {
 	s.busy++
 	s.work.Go(func() {
-		ctx, cancel := context.WithTimeoutCause(s.ctx, s.ttl/6, errNoAnswer)
+		ctx, cancel := context.WithTimeoutCause(s.ctx, s.callTimeout(), errNoAnswer)
 		defer cancel()
 		sent := time.Now()
 		err := call(ctx)
@@ -254,7 +244,7 @@ func (k *kept) settle(sent time.Time, err error) {
 		k.lost(err)
 	default:
 		k.err = err
-		k.due = time.Now().Add(k.s.retryPause())
+		k.due = sent.Add(k.s.retryPause()) // at once, if it was waited for longer
 	}
 }
 
@@ -266,7 +256,14 @@ func (s *Session) settleChore(c *chore, err error) {
 	}
 }
 
-// retryPause is how long the keeper waits after a failure.
+// callTimeout bounds one call of the keeper. A renewal is due when a third of the TTL
+// has passed, and the session ends at four fifths: that leaves time for a member
+// that does not answer, for an election in which another one loses the request, and
+// for a third to answer.
+func (s *Session) callTimeout() time.Duration { return s.ttl / 8 }
+
+// retryPause is how long after its beginning a call of the keeper that failed is
+// made again.
 func (s *Session) retryPause() time.Duration { return min(s.ttl/30, lastPause) }
 
 // deleteAll deletes what is kept and does what is left to do, when the keeper has

@@ -14,7 +14,7 @@ import (
 // found nothing to delete. The session finds it, and not its TTL.
 func TestEntryThatComesAfterLockWasGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const ttl, lateness = 60, 3 * time.Second
+		const ttl, lateness = 60, 2500 * time.Millisecond // between two looks of the keeper
 		store := keystest.New()
 		store.Fault = func(r keystest.Request) keystest.Fault {
 			if r.Op == keystest.OpCreateInOrder && r.Caller == "a" {

@@ -337,7 +337,7 @@ func (e *entry) abandon(ctx context.Context) {
 	if e.posts == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.line.s.ttl/6, lastPause))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.line.s.callTimeout(), lastPause))
 	defer cancel()
 	if err := e.leave(ctx); err != nil {
 		e.handOver()

@@ -366,3 +366,30 @@ func TestAckThatEndsWithItsContext(t *testing.T) {
 		wantNoKeys(t, store)
 	})
 }
+
+// TestLostAnswersCostNoTime: a claim, and an item with an ID of the caller's, is
+// known to have arrived by asking, and not by waiting.
+func TestLostAnswersCostNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+		a := newConsumer(t, store, "a")
+		failed := map[string]bool{}
+		store.Fault = func(r keystest.Request) keystest.Fault {
+			if r.Op == keystest.OpSet && (isClaim(r) || isItem(r)) && !failed[r.Key] {
+				failed[r.Key] = true
+				return keystest.Fault{Kind: keystest.AnswerLost}
+			}
+			return keystest.Fault{}
+		}
+		began := time.Now()
+		for _, id := range []string{"1", "2", "3"} {
+			if err := a.queue.EnqueueID(a.ctx, id, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.wantNext("1", "2", "3")
+		if took := time.Since(began); took > time.Second || len(failed) != 6 {
+			t.Errorf("it took %v, with %d answers lost", took, len(failed))
+		}
+	})
+}

@@ -12,11 +12,6 @@ import (
 	"github.com/coreos/etcd/client/internal/keystest"
 )
 
-// queueRequests counts the requests so far, watches aside.
-func queueRequests(s *keystest.Store) int {
-	return s.Requests(keystest.OpSet) + s.Requests(keystest.OpGet) + s.Requests(keystest.OpDelete)
-}
-
 // TestManyConsumers has 16 programs empty a queue of 2,000 items at the same time.
 // Each item takes four requests, and little more than one claim.
 func TestManyConsumers(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,108 +14,6 @@ import (
 	"github.com/coreos/etcd/client/concurrency"
 	"github.com/coreos/etcd/client/internal/keystest"
 )
-
-const queueTTL = 10 // seconds
-
-// consumer is a program that uses the queue /q.
-type consumer struct {
-	t       *testing.T
-	name    string
-	ctx     context.Context //nolint:containedctx // it is the program's name
-	session *concurrency.Session
-	queue   *concurrency.Queue
-}
-
-// newConsumer begins a session under a name, by which it can be cut off.
-func newConsumer(t *testing.T, kapi client.KeysAPI, name string) *consumer {
-	t.Helper()
-	ctx := keystest.As(t.Context(), name)
-	s, err := concurrency.NewSession(kapi, concurrency.WithTTL(queueTTL), concurrency.WithContext(keystest.As(context.Background(), name)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("closing %s: %v", name, err)
-		}
-	})
-	return &consumer{t, name, ctx, s, concurrency.NewQueue(s, "/q")}
-}
-
-// within calls something under the consumer's name, with a deadline.
-func (c *consumer) within(ctx context.Context, patience time.Duration, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(keystest.As(ctx, c.name), patience)
-	defer cancel()
-	return call(ctx)
-}
-
-func (c *consumer) put(values ...string) {
-	c.t.Helper()
-	for _, value := range values {
-		if _, err := c.queue.Enqueue(c.ctx, value); err != nil {
-			c.t.Fatalf("%s puts %q: %v", c.name, value, err)
-		}
-	}
-}
-
-func (c *consumer) take() *concurrency.Item {
-	c.t.Helper()
-	item, err := c.queue.Dequeue(c.ctx)
-	if err != nil {
-		c.t.Fatalf("%s takes: %v", c.name, err)
-	}
-	return item
-}
-
-func (c *consumer) ack(item *concurrency.Item) {
-	c.t.Helper()
-	if err := item.Ack(c.ctx); err != nil {
-		c.t.Fatalf("%s acknowledges %s: %v", c.name, item.Value, err)
-	}
-}
-
-// wantNext takes items, wants these values, and acknowledges them.
-func (c *consumer) wantNext(values ...string) {
-	c.t.Helper()
-	for _, value := range values {
-		item := c.take()
-		if item.Value != value {
-			c.t.Fatalf("%s got %q, want %q", c.name, item.Value, value)
-		}
-		c.ack(item)
-	}
-}
-
-// wantNone wants no item for a second.
-func (c *consumer) wantNone() {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, time.Second)
-	defer cancel()
-	if item, err := c.queue.Dequeue(ctx); err != context.DeadlineExceeded { //nolint:errorlint // bare
-		c.t.Fatalf("%s got %v, %v", c.name, item, err)
-	}
-}
-
-func (c *consumer) wantLen(want int) {
-	c.t.Helper()
-	if got, err := c.queue.Len(c.ctx); err != nil || got != want {
-		c.t.Errorf("the length is %d, %v, want %d", got, err, want)
-	}
-}
-
-// wantNoKeys looks for files that a queue has left behind.
-func wantNoKeys(t *testing.T, s *keystest.Store) {
-	t.Helper()
-	synctest.Wait() // for claims that are deleted behind the caller's back
-	for _, n := range s.Dump() {
-		if !n.Dir && strings.HasPrefix(n.Key, "/q/") {
-			t.Errorf("%s = %q is left behind", n.Key, n.Value)
-		}
-	}
-}
-
-func isClaim(r keystest.Request) bool { return strings.HasPrefix(r.Key, "/q/claims/") }
-func isItem(r keystest.Request) bool  { return strings.HasPrefix(r.Key, "/q/items/") }
 
 func TestQueueIsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -431,5 +330,46 @@ func TestQueueRefusesBadInput(t *testing.T) {
 			t.Errorf("%d requests were sent", requests()-before)
 		}
 		a.ack(item)
+	})
+}
+
+// TestOrderComesBack: a consumer that has lost many races takes items out of order,
+// a few places away, and in order again when it is alone.
+func TestOrderComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places, races = 32, 20
+		store := keystest.New()
+		a := newConsumer(t, store, "a")
+		for i := range 200 {
+			a.put(fmt.Sprint(i))
+		}
+		lost := 0
+		store.Before = func(r keystest.Request) {
+			if isClaim(r) && r.Op == keystest.OpSet && lost < races {
+				lost++
+				if _, err := store.Set(t.Context(), r.Key, "another", &client.SetOptions{TTL: time.Second}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		a.ack(a.take())
+		<-time.After(2 * time.Second) // all others are free again
+		free := make([]uint64, 0, 200)
+		for _, n := range store.Dump() {
+			if strings.HasPrefix(n.Key, "/q/items/") {
+				free = append(free, n.CreatedIndex)
+			}
+		}
+		slices.Sort(free)
+		for taken := 0; len(free) > 0; taken++ {
+			item := a.take()
+			at := slices.Index(free, item.Index)
+			if limit := max(0, places-2-taken); at > limit {
+				t.Errorf("with %d taken, %d free items stand before the next", taken, at)
+			}
+			free = slices.Delete(free, at, at+1)
+			a.ack(item)
+			synctest.Wait()
+		}
 	})
 }

@@ -195,8 +195,8 @@ func (s *Session) Close() error {
 	return s.deleteAll(ctx)
 }
 
-// keysAPI errors of calls that end with the session, the caller's context, or for a
-// reason of their own: explain gives what the caller is told.
+// explain gives what the caller is told of a call that ended with the session, with
+// the caller's context, or for a reason of its own.
 func (s *Session) explain(ctx context.Context, op, key string, err error) error {
 	switch {
 	case err == nil:

@@ -1,0 +1,217 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/concurrency"
+	"github.com/coreos/etcd/client/integration/harness"
+)
+
+// A candidate leads now and then, and proclaims values that nobody else does.
+type candidate struct {
+	*participant
+	office string
+	store  *fencedStore
+	n      int
+}
+
+// campaign leads again and again until stop is closed, and once more after that.
+func (c *candidate) campaign(ctx context.Context, stop <-chan struct{}) error {
+	for {
+		if _, err := c.once(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			return c.finish(ctx)
+		default:
+		}
+	}
+}
+
+// finish leads once more.
+func (c *candidate) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, recovery)
+	defer cancel()
+	for {
+		if led, err := c.once(ctx); led || err != nil {
+			return err
+		}
+	}
+}
+
+// once leads for a moment. The end of the session is no error.
+func (c *candidate) once(ctx context.Context) (led bool, err error) {
+	election := concurrency.NewElection(c.Session, c.office)
+	if err := election.Campaign(ctx, c.fresh()); err != nil {
+		return false, c.outlives(ctx, err)
+	}
+	h := &holder{name: c.name, fence: election.Rev(), err: c.Err}
+	if h.fence != 0 { // The session may have ended since.
+		led = c.store.enter(h)
+	}
+	if led {
+		for range rand.IntN(3) {
+			if err := election.Proclaim(ctx, c.fresh()); err != nil && c.Err() == nil {
+				return led, err
+			}
+			c.store.write(h)
+		}
+		c.store.leave(h)
+	}
+	if err := election.Resign(ctx); err != nil && c.Err() == nil {
+		return led, err
+	}
+	return led, c.outlives(ctx, c.Err())
+}
+
+func (c *candidate) fresh() string {
+	c.n++
+	return fmt.Sprintf("%s %d", c.name, c.n)
+}
+
+// An observer notes what it is told of leaders.
+type observer struct {
+	mu      sync.Mutex // guards the fields below
+	seen    int
+	leader  uint64          // the index of the last one
+	leaders map[uint64]bool // the indexes of all
+	latest  string          // what was proclaimed last
+	values  map[string]int  // by who has proclaimed: the last of its numbers
+	faults  []string
+}
+
+// observe notes the leaders until the channel is closed.
+func (o *observer) observe(leaders <-chan *client.Response) {
+	for resp := range leaders {
+		o.note(resp.Node)
+	}
+}
+
+// note checks that a leader, or a value of its, is newer than the one before.
+func (o *observer) note(n *client.Node) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var name string
+	var number int
+	if _, err := fmt.Sscanf(n.Value, "%s %d", &name, &number); err != nil {
+		o.faults = append(o.faults, fmt.Sprintf("the value is %q: %v", n.Value, err))
+	}
+	if n.CreatedIndex < o.leader {
+		o.faults = append(o.faults, fmt.Sprintf("the leader %d came after %d", n.CreatedIndex, o.leader))
+	}
+	if number <= o.values[name] {
+		o.faults = append(o.faults, fmt.Sprintf("%q came after %q or later ones of %s", n.Value, fmt.Sprint(name, " ", o.values[name]), name))
+	}
+	o.leaders[n.CreatedIndex] = true
+	o.leader, o.values[name], o.latest = n.CreatedIndex, number, n.Value
+	o.seen++
+}
+
+// has returns an error until the observer has come to a value.
+func (o *observer) has(value string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.latest != value {
+		return fmt.Errorf("the observer is at %q, and not at %q", o.latest, value)
+	}
+	return nil
+}
+
+func TestElectionUnderFaults(t *testing.T) {
+	onFaulty(t, func(s story) {
+		t, c := s.t, s.c
+		office, store, stop := uniqueKey("office"), newFencedStore(), make(chan struct{})
+		all := participants(t, c, "ann", "bob", "cid", "dee")
+		seen := &observer{leaders: map[uint64]bool{}, values: map[string]int{}}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		leaders := concurrency.NewElection(newSession(t, freshKeys(t, c), 60), office).Observe(ctx)
+		var wg, watching sync.WaitGroup
+		watching.Go(func() { seen.observe(leaders) })
+		for _, p := range all {
+			c := &candidate{participant: p, office: office, store: store}
+			wg.Go(func() {
+				if err := c.campaign(t.Context(), stop); err != nil {
+					t.Errorf("%s: %v", c.name, err)
+				}
+			})
+		}
+		silence := sufferFaults(t, c)
+		close(stop)
+		wantUnder(t, "the last term of each", timed(wg.Wait), 2*recovery)
+		store.conclude(t)
+		wantSessionsToLive(t, all, silence)
+		for _, p := range all {
+			if n := store.stays[p.name]; n < 2 {
+				t.Errorf("%s led %d times", p.name, n)
+			}
+		}
+
+		kapi := freshKeys(t, c)
+		wantEmpty(t, kapi, office)
+		last := concurrency.NewElection(newSession(t, kapi, faultyTTL), office)
+		if leader, err := last.Leader(within(t, callTimeout)); !errors.Is(err, concurrency.ErrElectionNoLeader) {
+			t.Errorf("when all have resigned the leader is %v, %v", leader, err)
+		}
+		check(t, last.Campaign(within(t, callTimeout), "last 1"))
+		check(t, last.Proclaim(within(t, callTimeout), "last 2"))
+		harness.WaitFor(t, callTimeout, func() error { return seen.has("last 2") })
+		leader, err := last.Leader(within(t, callTimeout))
+		if got := mustResponse(t, leader, err).Node; got.Value != "last 2" || got.CreatedIndex != last.Rev() {
+			t.Errorf("the leader is %+v", got)
+		}
+		check(t, last.Resign(within(t, callTimeout)))
+		cancel()
+		watching.Wait()
+		t.Logf("the observer was told %d times", seen.seen)
+		for _, f := range seen.faults {
+			t.Error(f)
+		}
+		for _, leader := range store.order {
+			if !seen.leaders[leader] {
+				t.Errorf("the observer was not told of the leader %d", leader)
+			}
+		}
+	})
+}
+
+// The leader's program is cut off: the next one leads when it has found out.
+func TestLeaderThatIsCutOff(t *testing.T) {
+	onFaulty(t, func(s story) {
+		t, c := s.t, s.c
+		office, network := uniqueKey("office"), newCable(t)
+		session := must[*concurrency.Session](t)(concurrency.NewSession(keysBy(t, c, network), concurrency.WithTTL(dyingTTL)))
+		first := concurrency.NewElection(session, office)
+		check(t, first.Campaign(within(t, callTimeout), "first"))
+		kapi := freshKeys(t, c)
+		second := concurrency.NewElection(newSession(t, kapi, dyingTTL), office)
+		leads := make(chan error, 1)
+		go func() { leads <- second.Campaign(within(t, recovery), "second") }()
+		waitForLine(t, kapi, office, 2)
+		network.cut()
+		wantUnder(t, "the next term, after the leader was cut off,", timed(func() { check(t, <-leads) }), soon)
+		select {
+		case <-session.Done():
+		default:
+			t.Error("another one leads, and the session of who was cut off is not done")
+		}
+		if err := first.Proclaim(within(t, time.Second), "first again"); !errors.Is(err, concurrency.ErrElectionNotLeader) {
+			t.Errorf("proclaim by who was cut off: %v", err)
+		}
+		network.mend()
+		check(t, session.Close())
+		leader, err := second.Leader(within(t, callTimeout))
+		if got := mustResponse(t, leader, err).Node.Value; got != "second" {
+			t.Errorf("the leader is %q", got)
+		}
+		check(t, second.Resign(within(t, callTimeout)))
+	})
+}
