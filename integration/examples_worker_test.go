@@ -44,17 +44,17 @@ func TestWorkerExample(t *testing.T) {
 		// among them. The others are enough.
 		faults := []func(*testing.T, *harness.Cluster, *harness.Member) func(){killed, stopped, killed}
 		for i, m := range f.c.Members() {
-			f.request(8)
+			f.request(5)
 			end := faults[i](f.t, f.c, m)
-			f.request(8)
+			f.request(5)
 			f.waitForResults()
 			end()
 		}
 
 		// Each worker has one of three jobs when their leader dies, and another one
 		// stands still until its session is over.
-		f.configure("pause", "2s")
-		f.waitForSettings("pause=2s", ann, bob, eve)
+		f.configure("pause", "1s")
+		f.waitForSettings("pause=1s", ann, bob, eve)
 		f.keepBusy(3)
 		dead, still, third := f.leaderFirst(ann, bob, eve)
 		dead.kill()
@@ -69,7 +69,7 @@ func TestWorkerExample(t *testing.T) {
 		f.configure("greeting", "moin")
 		f.waitForSettings("greeting=moin parallel=1 pause=10ms", still, third)
 		f.greeting = "moin"
-		f.request(8)
+		f.request(5)
 		f.waitForResults()
 
 		// Who leaves is gone at once, and nothing has to be waited for.
