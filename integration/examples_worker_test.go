@@ -78,7 +78,9 @@ func TestWorkerExample(t *testing.T) {
 		f.wantGone(third)
 		f.request(1)
 		f.waitForResults()
-		f.waitForCount(workerDir+"/queue/items", 0) // the last is acknowledged after its result is there
+		for _, dir := range []string{"/requests", "/queue/items"} {
+			f.waitForCount(workerDir+dir, 0) // they go after the result has come
+		}
 		f.leave(still)
 		for _, dir := range []string{"/_sessions", "/worker/workers", "/worker/leader", "/worker/requests", "/worker/queue/claims"} {
 			if left := f.children(dir); len(left) > 0 {
