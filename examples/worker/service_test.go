@@ -131,6 +131,14 @@ func (s stage) wantResults(want ...result) {
 	}
 }
 
+// wantText checks the last result, before which there were so many.
+func (s stage) wantText(before int, text string) {
+	s.t.Helper()
+	if got := s.results(); len(got) != before+1 || got[before].Text != text {
+		s.t.Errorf("results %v, want %q as the last of %d", got, text, before+1)
+	}
+}
+
 func (s stage) wantRegistered(names ...string) {
 	s.t.Helper()
 	if got := slices.Sorted(maps.Keys(s.files("/w/workers"))); !slices.Equal(got, names) {
@@ -207,9 +215,7 @@ func TestSettingsAreAppliedAtOnce(t *testing.T) {
 		s.set("/w/config/greeting", "salut")
 		s.request("four")
 		pass(1500 * time.Millisecond)
-		if last := s.results()[3]; last.Text != "moin, four" {
-			t.Errorf("with a wrong configuration: %q", last.Text)
-		}
+		s.wantText(3, "moin, four")
 		if !strings.Contains(s.log.String(), `/w/config/parallel=\"many\"`) {
 			t.Error("the mistake is not logged")
 		}
@@ -222,9 +228,7 @@ func TestSettingsAreAppliedAtOnce(t *testing.T) {
 		}
 		s.set("/w/config/parallel", "1")
 		pass(1500 * time.Millisecond)
-		if last := s.results()[4]; last.Text != "salut, five" {
-			t.Errorf("after the mistake: %q", last.Text)
-		}
+		s.wantText(4, "salut, five")
 	})
 }
 
