@@ -63,18 +63,19 @@ func TestQueueFaults(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%s/%d", step.name, f.name, times), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						store := keystest.New()
+						store := newQueueStore()
 						var failed atomic.Int32
 						a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
-						store.Fault = func(r keystest.Request) keystest.Fault {
+						store.setFault(func(r keystest.Request) keystest.Fault {
 							if step.is(r) && r.Caller == "a" && failed.Add(1) <= times {
 								return f.fault
 							}
 							return keystest.Fault{}
-						}
+						})
 						passOneItem(t, a)
+						<-time.After(2 * queueTTL * time.Second) // for what comes late
+						synctest.Wait()
 						store.Wait()
-						<-time.After(queueTTL * time.Second) // for claims that came late
 						if failed.Load() == 0 {
 							t.Error("the step was not taken")
 						}
@@ -128,9 +129,9 @@ func TestEnqueueWhoseAnswerIsLost(t *testing.T) {
 		for _, consumed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, consumed %v", c.name, consumed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					store := keystest.New()
+					store := newQueueStore()
 					a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
-					store.Fault = func(r keystest.Request) keystest.Fault {
+					store.setFault(func(r keystest.Request) keystest.Fault {
 						if isItem(r) && r.Op == keystest.OpSet {
 							return c.fault
 						}
@@ -138,7 +139,7 @@ func TestEnqueueWhoseAnswerIsLost(t *testing.T) {
 							synctest.Wait() // the consumer has all the time it wants
 						}
 						return keystest.Fault{}
-					}
+					})
 					var seen atomic.Int32
 					if consumed {
 						go func() {
@@ -162,7 +163,7 @@ func TestEnqueueWhoseAnswerIsLost(t *testing.T) {
 						t.Errorf("Enqueue gives %q, %v", id, err)
 					}
 					store.Wait()
-					store.Fault = nil
+					store.setFault(nil)
 					if !consumed && !c.unknown {
 						if err := a.queue.EnqueueID(a.ctx, id, "1"); err != nil {
 							t.Errorf("EnqueueID gives %v", err)
@@ -186,15 +187,15 @@ func TestEnqueueID(t *testing.T) {
 	for _, f := range queueFaults {
 		t.Run(f.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := keystest.New()
+				store := newQueueStore()
 				a := newConsumer(t, store, "a")
 				var failed atomic.Int32
-				store.Fault = func(r keystest.Request) keystest.Fault {
+				store.setFault(func(r keystest.Request) keystest.Fault {
 					if isItem(r) && r.Op == keystest.OpSet && failed.Add(1) <= 2 {
 						return f.fault
 					}
 					return keystest.Fault{}
-				}
+				})
 				for attempt := 0; ; attempt++ {
 					ctx, cancel := context.WithTimeout(a.ctx, time.Second)
 					err := a.queue.EnqueueID(ctx, "x", "1")
@@ -223,15 +224,15 @@ func TestEnqueueID(t *testing.T) {
 // take off an item of the same ID that was put in since.
 func TestLateDeletionHitsNoOtherItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		var failed atomic.Bool
-		store.Fault = func(r keystest.Request) keystest.Fault {
+		store.setFault(func(r keystest.Request) keystest.Fault {
 			if isItem(r) && r.Op == keystest.OpDelete && failed.CompareAndSwap(false, true) {
 				return keystest.Fault{Kind: keystest.ArrivesLate, Delay: time.Minute}
 			}
 			return keystest.Fault{}
-		}
+		})
 		for _, value := range []string{"1", "2"} {
 			if err := a.queue.EnqueueID(a.ctx, "x", value); err != nil {
 				t.Fatal(err)
@@ -251,14 +252,14 @@ func TestLateDeletionHitsNoOtherItem(t *testing.T) {
 func TestViewIsBehind(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			store := keystest.New()
+			store := newQueueStore()
 			a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 			if err := a.queue.EnqueueID(a.ctx, "x", "1"); err != nil {
 				t.Fatal(err)
 			}
 			a.put("2")
 			var once atomic.Bool
-			store.Before = func(r keystest.Request) {
+			store.setBefore(func(r keystest.Request) {
 				if isClaim(r) && r.Op == keystest.OpSet && r.Caller == "b" && once.CompareAndSwap(false, true) {
 					if _, err := store.Delete(t.Context(), "/q/items/x", nil); err != nil {
 						t.Error(err)
@@ -269,7 +270,7 @@ func TestViewIsBehind(t *testing.T) {
 						}
 					}
 				}
-			}
+			})
 			b.wantNext("2")
 			if again {
 				b.wantNext("3")
@@ -284,16 +285,16 @@ func TestViewIsBehind(t *testing.T) {
 // far as anybody knows, is not relied on before it is renewed.
 func TestSlowClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		a.put("1")
 		began := time.Now()
-		store.Fault = func(r keystest.Request) keystest.Fault {
+		store.setFault(func(r keystest.Request) keystest.Fault {
 			if isClaim(r) && r.Op == keystest.OpSet && time.Since(began) < 9*time.Second {
 				return keystest.Fault{Kind: keystest.Hangs}
 			}
 			return keystest.Fault{}
-		}
+		})
 		a.wantNext("1")
 		if err := a.session.Err(); err != nil {
 			t.Error(err)
@@ -307,22 +308,22 @@ func TestCanceledDequeueLeavesNoClaim(t *testing.T) {
 	for _, step := range queueSteps[claimStep : readStep+1] {
 		for _, kind := range []keystest.FaultKind{keystest.Hangs, keystest.HangsUnsent, keystest.AnswerLost} {
 			synctest.Test(t, func(t *testing.T) {
-				store := keystest.New()
+				store := newQueueStore()
 				a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 				a.put("1", "2")
-				store.Fault = func(r keystest.Request) keystest.Fault {
+				store.setFault(func(r keystest.Request) keystest.Fault {
 					if step.is(r) && r.Caller == "a" {
 						return keystest.Fault{Kind: kind}
 					}
 					return keystest.Fault{}
-				}
+				})
 				ctx, cancel := context.WithTimeout(a.ctx, time.Second)
 				defer cancel()
 				item, err := a.queue.Dequeue(ctx)
 				if err != context.DeadlineExceeded { //nolint:errorlint // bare
 					t.Errorf("Dequeue gives %v, %v", item, err)
 				}
-				store.Fault = nil
+				store.setFault(nil)
 				synctest.Wait()
 				began := time.Now()
 				b.wantNext("1", "2")
@@ -337,16 +338,16 @@ func TestCanceledDequeueLeavesNoClaim(t *testing.T) {
 // TestAckThatEndsWithItsContext may be repeated.
 func TestAckThatEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		a.put("1", "2")
 		one, two := a.take(), a.take()
-		store.Fault = func(r keystest.Request) keystest.Fault {
+		store.setFault(func(r keystest.Request) keystest.Fault {
 			if r.Op == keystest.OpDelete {
 				return keystest.Fault{Kind: keystest.Hangs}
 			}
 			return keystest.Fault{}
-		}
+		})
 		ctx, cancel := context.WithTimeout(a.ctx, time.Second)
 		defer cancel()
 		if err := one.Ack(ctx); err != context.DeadlineExceeded { //nolint:errorlint // bare
@@ -357,7 +358,7 @@ func TestAckThatEndsWithItsContext(t *testing.T) {
 		if err := two.Release(ctx); err != context.DeadlineExceeded { //nolint:errorlint // bare
 			t.Errorf("Release gives %v", err)
 		}
-		store.Fault = nil
+		store.setFault(nil)
 		a.ack(one)
 		a.wantNext("2")
 		if err := two.Ack(a.ctx); !errors.Is(err, concurrency.ErrNotClaimed) {
@@ -371,16 +372,16 @@ func TestAckThatEndsWithItsContext(t *testing.T) {
 // known to have arrived by asking, and not by waiting.
 func TestLostAnswersCostNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		failed := map[string]bool{}
-		store.Fault = func(r keystest.Request) keystest.Fault {
+		store.setFault(func(r keystest.Request) keystest.Fault {
 			if r.Op == keystest.OpSet && (isClaim(r) || isItem(r)) && !failed[r.Key] {
 				failed[r.Key] = true
 				return keystest.Fault{Kind: keystest.AnswerLost}
 			}
 			return keystest.Fault{}
-		}
+		})
 		began := time.Now()
 		for _, id := range []string{"1", "2", "3"} {
 			if err := a.queue.EnqueueID(a.ctx, id, id); err != nil {

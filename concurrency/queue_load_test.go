@@ -26,13 +26,13 @@ func TestManyConsumers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := keystest.New()
+				store := newQueueStore()
 				producer := newConsumer(t, store, "producer")
 				for i := range items {
 					producer.put(fmt.Sprint(i))
 				}
 				var claims, done atomic.Int32
-				store.Before = func(r keystest.Request) {
+				store.setBefore(func(r keystest.Request) {
 					if queueSteps[claimStep].is(r) {
 						claims.Add(1)
 					}
@@ -41,7 +41,7 @@ func TestManyConsumers(t *testing.T) {
 						latency = rand.N(200 * time.Microsecond)
 					}
 					<-time.After(latency)
-				}
+				})
 				before, began := queueRequests(store), time.Now()
 				var workers sync.WaitGroup
 				var all []*consumer

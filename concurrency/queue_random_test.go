@@ -122,15 +122,15 @@ func (m *queueModel) run() {
 		workers.Go(func() { m.work(ctx, fmt.Sprintf("worker-%d", w)) })
 	}
 	producers.Wait()
-	m.store.Wait()
 	m.mu.Lock()
 	m.calm = true
 	m.mu.Unlock()
 	m.drain(ctx)
 	cancel()
 	workers.Wait()
+	<-time.After(queueTTL * time.Second) // for requests that are under way
+	synctest.Wait()
 	m.store.Wait()
-	<-time.After(time.Second) // for watches whose last request is under way
 	m.verify()
 }
 

@@ -3,6 +3,7 @@ package concurrency_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,32 @@ import (
 )
 
 const queueTTL = 10 // seconds
+
+// queueStore is a Store whose faults can be set while it is in use.
+type queueStore struct {
+	*keystest.Store
+	fault  atomic.Pointer[func(keystest.Request) keystest.Fault]
+	before atomic.Pointer[func(keystest.Request)]
+}
+
+func newQueueStore() *queueStore {
+	s := &queueStore{Store: keystest.New()}
+	s.setFault(nil)
+	s.setBefore(func(keystest.Request) {})
+	s.Fault = func(r keystest.Request) keystest.Fault { return (*s.fault.Load())(r) }
+	s.Before = func(r keystest.Request) { (*s.before.Load())(r) }
+	return s
+}
+
+// setFault sets what becomes of requests from now on; nil: nothing fails.
+func (s *queueStore) setFault(fault func(keystest.Request) keystest.Fault) {
+	if fault == nil {
+		fault = func(keystest.Request) keystest.Fault { return keystest.Fault{} }
+	}
+	s.fault.Store(&fault)
+}
+
+func (s *queueStore) setBefore(before func(keystest.Request)) { s.before.Store(&before) }
 
 // consumer is a program that uses the queue /q.
 type consumer struct {
@@ -101,7 +128,7 @@ func (c *consumer) wantLen(want int) {
 }
 
 // wantNoKeys looks for files that a queue has left behind.
-func wantNoKeys(t *testing.T, s *keystest.Store) {
+func wantNoKeys(t *testing.T, s *queueStore) {
 	t.Helper()
 	synctest.Wait() // for claims that are deleted behind the caller's back
 	for _, n := range s.Dump() {
@@ -115,6 +142,6 @@ func isClaim(r keystest.Request) bool { return strings.HasPrefix(r.Key, "/q/clai
 func isItem(r keystest.Request) bool  { return strings.HasPrefix(r.Key, "/q/items/") }
 
 // queueRequests counts the requests so far, watches aside.
-func queueRequests(s *keystest.Store) int {
+func queueRequests(s *queueStore) int {
 	return s.Requests(keystest.OpSet) + s.Requests(keystest.OpGet) + s.Requests(keystest.OpDelete)
 }

@@ -17,7 +17,7 @@ import (
 
 func TestQueueIsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		a.wantLen(0)
 		a.put("1", "2", "3")
@@ -46,7 +46,7 @@ func TestQueueIsInOrder(t *testing.T) {
 func TestQueueOfManyItems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const items = 5000
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		for i := range items {
 			a.put(fmt.Sprint(i))
@@ -106,7 +106,7 @@ func TestDequeueWaits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := keystest.New()
+				store := newQueueStore()
 				a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 				b.put("held")
 				held := b.take()
@@ -167,7 +167,7 @@ func TestDequeueEndsWithItsContext(t *testing.T) {
 
 func TestReleasedItemHasItsPlaceAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 		a.put("1", "2", "3", "4")
 		one, two := a.take(), a.take()
@@ -195,7 +195,7 @@ func TestReleasedItemHasItsPlaceAgain(t *testing.T) {
 func TestCutOffConsumer(t *testing.T) {
 	for _, kind := range []keystest.FaultKind{keystest.HangsUnsent, keystest.NotSent} {
 		synctest.Test(t, func(t *testing.T) {
-			store := keystest.New()
+			store := newQueueStore()
 			a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 			b.put("1", "2", "3")
 			item := a.take()
@@ -239,7 +239,7 @@ func TestCutOffConsumer(t *testing.T) {
 
 func TestClosedSessionGivesItsItemsBackAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 		a.put("1", "2")
 		a.take()
@@ -258,7 +258,7 @@ func TestClosedSessionGivesItsItemsBackAtOnce(t *testing.T) {
 // TestClaimsAreRenewed works on an item for an hour.
 func TestClaimsAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 		a.put("1")
 		item := a.take()
@@ -276,7 +276,7 @@ func TestClaimsAreRenewed(t *testing.T) {
 // that it keeps.
 func TestStolenClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a, b := newConsumer(t, store, "a"), newConsumer(t, store, "b")
 		a.put("1")
 		item := a.take()
@@ -293,7 +293,7 @@ func TestStolenClaim(t *testing.T) {
 
 func TestQueueRefusesBadInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		good := a.queue
 		a.put("1")
@@ -338,20 +338,20 @@ func TestQueueRefusesBadInput(t *testing.T) {
 func TestOrderComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const places, races = 32, 20
-		store := keystest.New()
+		store := newQueueStore()
 		a := newConsumer(t, store, "a")
 		for i := range 200 {
 			a.put(fmt.Sprint(i))
 		}
 		lost := 0
-		store.Before = func(r keystest.Request) {
+		store.setBefore(func(r keystest.Request) {
 			if isClaim(r) && r.Op == keystest.OpSet && lost < races {
 				lost++
 				if _, err := store.Set(t.Context(), r.Key, "another", &client.SetOptions{TTL: time.Second}); err != nil {
 					t.Error(err)
 				}
 			}
-		}
+		})
 		a.ack(a.take())
 		<-time.After(2 * time.Second) // all others are free again
 		free := make([]uint64, 0, 200)

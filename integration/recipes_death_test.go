@@ -10,34 +10,53 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/concurrency"
+	"github.com/coreos/etcd/client/integration/harness"
 )
 
 const (
-	dyingTTL = 5 // seconds, of the sessions of holders that die or are cut off
+	dyingTTL = 10 // seconds, of the sessions of holders that die or are cut off
 
 	// soon bounds the time until the next in line has the lock: the TTL, and what
 	// noise can't exceed.
-	soon = 20 * time.Second
+	soon = 40 * time.Second
 
 	theLock = "/lock"
-	renewed = "renewed "
 )
 
-// aQueued locks in a goroutine, and returns when it is in the line, second to
-// whoever holds the lock.
-func aQueued(t *testing.T, kapi client.KeysAPI, s *concurrency.Session, lock string) (*concurrency.Mutex, <-chan error) {
+// queueBehind locks in a goroutine, and returns when that is second in the line.
+// It is false where the holder has lost the lock before, for all the noise.
+func queueBehind(t *testing.T, ended func() bool, kapi client.KeysAPI, lock string) (m *concurrency.Mutex, locked <-chan error, ok bool) {
 	t.Helper()
-	m, locked := concurrency.NewMutex(s, lock), make(chan error, 1)
+	m = concurrency.NewMutex(newSession(t, kapi, 60), lock)
+	done := make(chan error, 1)
 	ctx := within(t, recovery)
-	go func() { locked <- m.Lock(ctx) }()
-	waitForLine(t, kapi, lock, 2)
-	return m, locked
+	go func() { done <- m.Lock(ctx) }()
+	harness.WaitFor(t, recovery, func() error {
+		resp, err := kapi.Get(ctx, lock, &client.GetOptions{Quorum: true})
+		switch {
+		case ended():
+			return nil
+		case err != nil:
+			return err
+		case len(resp.Node.Nodes) != 2:
+			return fmt.Errorf("%d are in the line", len(resp.Node.Nodes))
+		}
+		ok = true
+		return nil
+	})
+	if !ok {
+		t.Log("the session of the holder has ended too early")
+		check(t, <-done)
+		check(t, m.Unlock(within(t, callTimeout)))
+	}
+	return m, done, ok
 }
 
 // A program that holds a lock is killed: the next in line has it soon, but not
@@ -48,26 +67,42 @@ func TestLockOfAKilledProgram(t *testing.T) {
 		return
 	}
 	onFaulty(t, func(s story) {
-		t, c := s.t, s.c
-		kapi := freshKeys(t, c)
-		program := startHolder(t, c.Endpoints())
-		holderFence := program.waitForLock(t)
-		m, locked := aQueued(t, kapi, newSession(t, kapi, dyingTTL), theLock)
-		program.waitForRenewal(t)
-		before := time.Now()
-		lastRenewal := program.kill(t)
-		check(t, <-locked)
-		now := time.Now()
-		wantUnder(t, "the lock, after the death of its holder,", now.Sub(before), soon)
-		t.Logf("that was %v after the last renewal", now.Sub(lastRenewal).Round(time.Millisecond))
-		if counted := lastRenewal.Add(dyingTTL * time.Second * 4 / 5); now.Before(counted) {
-			t.Errorf("the lock was given on %v before the session of the dead one would have ended", counted.Sub(now))
-		}
-		if m.Fence() <= holderFence {
-			t.Errorf("the fence %d follows %d", m.Fence(), holderFence)
-		}
-		check(t, m.Unlock(t.Context()))
+		inSomeRound(s.t, s.killHolder)
 	})
+}
+
+// killHolder is false for a round that says nothing.
+func (s story) killHolder() bool {
+	t, c := s.t, s.c
+	t.Helper()
+	program := startHolder(t, c.Endpoints())
+	program.wait(t, "locked", func() bool { return program.fence != 0 })
+	m, locked, ok := queueBehind(t, program.hasEnded, freshKeys(t, c), theLock)
+	if !ok {
+		program.kill()
+		return false
+	}
+	program.wait(t, "renewed the lock", func() bool { return !program.renewed.IsZero() })
+	before := time.Now()
+	program.kill()
+	if program.ended {
+		t.Log("the session of the program ended before that was killed")
+		check(t, <-locked)
+		check(t, m.Unlock(within(t, callTimeout)))
+		return false
+	}
+	check(t, <-locked)
+	now := time.Now()
+	wantUnder(t, "the lock, after the death of its holder,", now.Sub(before), soon)
+	t.Logf("that was %v after the last renewal", now.Sub(program.renewed).Round(time.Millisecond))
+	if counted := program.renewed.Add(dyingTTL * time.Second * 4 / 5); now.Before(counted) {
+		t.Errorf("the lock was given on %v before the session of the dead one would have ended", counted.Sub(now))
+	}
+	if m.Fence() <= program.fence {
+		t.Errorf("the fence %d follows %d", m.Fence(), program.fence)
+	}
+	check(t, m.Unlock(within(t, callTimeout)))
+	return true
 }
 
 // holdUntilKilled is the program: it takes the lock, tells when each renewal
@@ -79,6 +114,10 @@ func holdUntilKilled(t *testing.T, endpoints []string) {
 	m := concurrency.NewMutex(s, theLock)
 	check(t, m.Lock(t.Context()))
 	fmt.Printf("locked %d\n", m.Fence())
+	go func() {
+		<-s.Done()
+		fmt.Println("ended 0")
+	}()
 	_, err := io.Copy(io.Discard, os.Stdin)
 	check(t, err)
 }
@@ -90,16 +129,20 @@ func (k *tellingKeys) Set(ctx context.Context, key, value string, o *client.SetO
 	sent := time.Now()
 	resp, err := k.KeysAPI.Set(ctx, key, value, o)
 	if err == nil && strings.HasPrefix(key, theLock+"/") {
-		fmt.Printf("%s%d\n", renewed, sent.UnixNano())
+		fmt.Printf("renewed %d\n", sent.UnixNano())
 	}
 	return resp, err
 }
 
 // A lockProgram is another process that holds a lock.
 type lockProgram struct {
-	cmd   *exec.Cmd
-	lines chan string
-	last  time.Time // a renewal that succeeded was sent
+	cmd  *exec.Cmd
+	over chan struct{} // closed when it has said all
+
+	mu      sync.Mutex // guards the fields below
+	fence   uint64     // 0 before it has the lock
+	renewed time.Time  // when the last renewal that succeeded was sent
+	ended   bool       // its session
 }
 
 // startHolder starts this test in a process of its own.
@@ -111,62 +154,58 @@ func startHolder(t *testing.T, endpoints []string) *lockProgram {
 	must[io.WriteCloser](t)(cmd.StdinPipe())
 	out := must[io.ReadCloser](t)(cmd.StdoutPipe())
 	check(t, cmd.Start())
-	p := &lockProgram{cmd: cmd, lines: make(chan string, 1000)}
+	p := &lockProgram{cmd: cmd, over: make(chan struct{})}
 	go func() {
-		defer close(p.lines)
+		defer close(p.over)
 		for scanner := bufio.NewScanner(out); scanner.Scan(); {
-			p.lines <- scanner.Text()
+			p.note(scanner.Text())
 		}
 	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		for range p.lines {
-		}
-		_ = cmd.Wait()
-	})
+	t.Cleanup(p.kill)
 	return p
 }
 
-// next gives the number in the next line that begins so.
-func (p *lockProgram) next(t *testing.T, prefix string) int64 {
-	t.Helper()
-	timeout := time.After(callTimeout)
-	for {
-		select {
-		case line, open := <-p.lines:
-			if !open {
-				t.Fatal("the program that holds the lock has ended")
-			}
-			if number, found := strings.CutPrefix(line, prefix); found {
-				return must[int64](t)(strconv.ParseInt(number, 10, 64))
-			}
-		case <-timeout:
-			t.Fatalf("the program that holds the lock did not say %q", prefix)
-		}
+// note notes what the program says; other lines are those of the test.
+func (p *lockProgram) note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what, rest, _ := strings.Cut(line, " ")
+	number, err := strconv.ParseInt(rest, 10, 64)
+	switch {
+	case err != nil:
+	case what == "locked":
+		p.fence = uint64(number)
+	case what == "renewed":
+		p.renewed = time.Unix(0, number)
+	case what == "ended":
+		p.ended = true
 	}
 }
 
-func (p *lockProgram) waitForLock(t *testing.T) (fence uint64) {
+// wait waits until something is so, or the session has ended.
+func (p *lockProgram) wait(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	return uint64(p.next(t, "locked "))
-}
-
-func (p *lockProgram) waitForRenewal(t *testing.T) {
-	t.Helper()
-	p.last = time.Unix(0, p.next(t, renewed))
-}
-
-// kill kills the program with SIGKILL, and returns when its last renewal that was
-// answered was sent.
-func (p *lockProgram) kill(t *testing.T) time.Time {
-	t.Helper()
-	check(t, p.cmd.Process.Kill())
-	for line := range p.lines {
-		if number, found := strings.CutPrefix(line, renewed); found {
-			p.last = time.Unix(0, must[int64](t)(strconv.ParseInt(number, 10, 64)))
+	harness.WaitFor(t, callTimeout, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !is() && !p.ended {
+			return fmt.Errorf("the program has not %s", what)
 		}
-	}
-	return p.last
+		return nil
+	})
+}
+
+func (p *lockProgram) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// kill kills the program with SIGKILL, and returns when all it has said is noted.
+func (p *lockProgram) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.over
+	_ = p.cmd.Wait()
 }
 
 // A holder that is cut off from all members finds out by its own clock, before
@@ -180,13 +219,14 @@ func TestLockOfAHolderThatIsCutOff(t *testing.T) {
 		for name, cut := range cuts {
 			s.t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				story{t, s.c}.cutOffHolder(cut)
+				inSomeRound(t, func() bool { return story{t, s.c}.cutOffHolder(cut) })
 			})
 		}
 	})
 }
 
-func (s story) cutOffHolder(cut func(*cable)) {
+// cutOffHolder is false for a round that says nothing.
+func (s story) cutOffHolder(cut func(*cable)) bool {
 	t, c := s.t, s.c
 	t.Helper()
 	lock, network, store := uniqueKey("lock"), newCable(t), newFencedStore()
@@ -197,8 +237,10 @@ func (s story) cutOffHolder(cut func(*cable)) {
 	store.enter(first)
 
 	kapi := freshKeys(t, c)
-	session2 := newSession(t, kapi, dyingTTL)
-	m2, locked := aQueued(t, kapi, session2, lock)
+	m2, locked, ok := queueBehind(t, func() bool { return session.Err() != nil }, kapi, lock)
+	if !ok {
+		return false
+	}
 	cut(network)
 	at := time.Now()
 	var ended atomic.Int64
@@ -210,7 +252,7 @@ func (s story) cutOffHolder(cut func(*cable)) {
 	default:
 		t.Error("another one has the lock, and the session of who was cut off is not done")
 	}
-	second := &holder{name: "second", fence: m2.Fence(), err: session2.Err}
+	second := &holder{name: "second", fence: m2.Fence(), err: func() error { return nil }}
 	store.enter(second)
 	store.write(first)
 	if store.late != 1 {
@@ -230,11 +272,12 @@ func (s story) cutOffHolder(cut func(*cable)) {
 		t.Errorf("unlock when the network is back: %v", err)
 	}
 	check(t, session.Close())
-	other := concurrency.NewMutex(session2, lock)
+	other := concurrency.NewMutex(newSession(t, kapi, 60), lock)
 	if err := other.TryLock(within(t, callTimeout)); !errors.Is(err, concurrency.ErrLocked) {
 		t.Errorf("what the first one did late has freed the lock: %v", err)
 	}
 	store.leave(second)
 	check(t, m2.Unlock(within(t, callTimeout)))
 	store.conclude(t)
+	return true
 }

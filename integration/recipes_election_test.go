@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -79,40 +80,56 @@ func (c *candidate) fresh() string {
 
 // An observer notes what it is told of leaders.
 type observer struct {
-	mu      sync.Mutex // guards the fields below
-	seen    int
-	leader  uint64          // the index of the last one
-	leaders map[uint64]bool // the indexes of all
-	latest  string          // what was proclaimed last
-	values  map[string]int  // by who has proclaimed: the last of its numbers
-	faults  []string
+	mu     sync.Mutex // guards the fields below
+	told   []*client.Node
+	latest string // what was proclaimed last
 }
 
 // observe notes the leaders until the channel is closed.
 func (o *observer) observe(leaders <-chan *client.Response) {
 	for resp := range leaders {
-		o.note(resp.Node)
+		o.mu.Lock()
+		o.told, o.latest = append(o.told, resp.Node), resp.Node.Value
+		o.mu.Unlock()
 	}
 }
 
-// note checks that a leader, or a value of its, is newer than the one before.
-func (o *observer) note(n *client.Node) {
+// conclude checks that each leader, and each value of one, was newer than the one
+// before, and that none of those who led was left out. A creation that a stopped
+// member carries out when it goes on may be at the head of the line until its
+// owner has found it: it brings an old value, but nobody leads by it.
+func (o *observer) conclude(t *testing.T, terms []uint64) {
+	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var name string
-	var number int
-	if _, err := fmt.Sscanf(n.Value, "%s %d", &name, &number); err != nil {
-		o.faults = append(o.faults, fmt.Sprintf("the value is %q: %v", n.Value, err))
+	var leader uint64
+	values, late := map[string]int{}, 0
+	told := map[uint64]bool{}
+	for _, n := range o.told {
+		if n.CreatedIndex < leader {
+			t.Errorf("the leader %d came after %d", n.CreatedIndex, leader)
+		}
+		leader, told[n.CreatedIndex] = n.CreatedIndex, true
+		var name string
+		var number int
+		if _, err := fmt.Sscanf(n.Value, "%s %d", &name, &number); err != nil {
+			t.Errorf("the value is %q: %v", n.Value, err)
+		}
+		switch {
+		case number > values[name]:
+			values[name] = number
+		case slices.Contains(terms, n.CreatedIndex):
+			t.Errorf("%q came after number %d of %s", n.Value, values[name], name)
+		default:
+			late++
+		}
 	}
-	if n.CreatedIndex < o.leader {
-		o.faults = append(o.faults, fmt.Sprintf("the leader %d came after %d", n.CreatedIndex, o.leader))
+	for _, term := range terms {
+		if !told[term] {
+			t.Errorf("the observer was not told of the leader %d", term)
+		}
 	}
-	if number <= o.values[name] {
-		o.faults = append(o.faults, fmt.Sprintf("%q came after %q or later ones of %s", n.Value, fmt.Sprint(name, " ", o.values[name]), name))
-	}
-	o.leaders[n.CreatedIndex] = true
-	o.leader, o.values[name], o.latest = n.CreatedIndex, number, n.Value
-	o.seen++
+	t.Logf("the observer was told %d times of %d terms, %d times of a creation that came late", len(o.told), len(terms), late)
 }
 
 // has returns an error until the observer has come to a value.
@@ -130,7 +147,7 @@ func TestElectionUnderFaults(t *testing.T) {
 		t, c := s.t, s.c
 		office, store, stop := uniqueKey("office"), newFencedStore(), make(chan struct{})
 		all := participants(t, c, "ann", "bob", "cid", "dee")
-		seen := &observer{leaders: map[uint64]bool{}, values: map[string]int{}}
+		seen := &observer{}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		leaders := concurrency.NewElection(newSession(t, freshKeys(t, c), 60), office).Observe(ctx)
@@ -171,15 +188,7 @@ func TestElectionUnderFaults(t *testing.T) {
 		check(t, last.Resign(within(t, callTimeout)))
 		cancel()
 		watching.Wait()
-		t.Logf("the observer was told %d times", seen.seen)
-		for _, f := range seen.faults {
-			t.Error(f)
-		}
-		for _, leader := range store.order {
-			if !seen.leaders[leader] {
-				t.Errorf("the observer was not told of the leader %d", leader)
-			}
-		}
+		seen.conclude(t, store.order)
 	})
 }
 
@@ -192,7 +201,7 @@ func TestLeaderThatIsCutOff(t *testing.T) {
 		first := concurrency.NewElection(session, office)
 		check(t, first.Campaign(within(t, callTimeout), "first"))
 		kapi := freshKeys(t, c)
-		second := concurrency.NewElection(newSession(t, kapi, dyingTTL), office)
+		second := concurrency.NewElection(newSession(t, kapi, 60), office)
 		leads := make(chan error, 1)
 		go func() { leads <- second.Campaign(within(t, recovery), "second") }()
 		waitForLine(t, kapi, office, 2)

@@ -227,7 +227,7 @@ func TestQueueOfAWorkerThatIsCutOff(t *testing.T) {
 		ctx := within(t, recovery)
 		session := must[*concurrency.Session](t)(concurrency.NewSession(keysBy(t, c, network), concurrency.WithTTL(dyingTTL)))
 		first := concurrency.NewQueue(session, jobs)
-		second := concurrency.NewQueue(newSession(t, freshKeys(t, c), dyingTTL), jobs)
+		second := concurrency.NewQueue(newSession(t, freshKeys(t, c), 60), jobs)
 		defer second.Close()
 		id := must[string](t)(second.Enqueue(ctx, "the job"))
 		item := must[*concurrency.Item](t)(first.Dequeue(ctx))
