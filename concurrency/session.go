@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -25,6 +26,7 @@ type sessionOptions struct {
 	ttl       time.Duration
 	ctx       context.Context
 	directory string
+	value     string
 }
 
 // WithTTL sets after how many seconds without a renewal the server drops the keys
@@ -53,6 +55,13 @@ func WithDirectory(dir string) SessionOption {
 			o.directory = dir
 		}
 	}
+}
+
+// WithValue sets the value of the session's own key. With [WithDirectory], the key
+// is the entry of a service in a directory, there for as long as the service lives.
+// Empty means a random ID, which is also the key's name.
+func WithValue(value string) SessionOption {
+	return func(o *sessionOptions) { o.value = value }
 }
 
 // Session keeps keys with a TTL alive for as long as its program runs and reaches
@@ -108,7 +117,7 @@ func NewSession(kapi client.KeysAPI, opts ...SessionOption) (*Session, error) {
 	}
 	s.key = cleanKey(o.directory) + "/" + s.id
 	s.ctx, s.end = context.WithCancelCause(o.ctx)
-	if err := s.begin(); err != nil {
+	if err := s.begin(cmp.Or(o.value, s.id)); err != nil {
 		s.end(err)
 		if o.ctx.Err() != nil {
 			return nil, o.ctx.Err()
@@ -120,18 +129,18 @@ func NewSession(kapi client.KeysAPI, opts ...SessionOption) (*Session, error) {
 
 // begin writes the session's own key. Nobody else writes it, so it may be written
 // again until an answer comes.
-func (s *Session) begin() error {
+func (s *Session) begin(value string) error {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.patience, errNoAnswer)
 	defer cancel()
 	var sent time.Time
 	_, err := s.untilAnswered(ctx, func(ctx context.Context) (*client.Response, error) {
 		sent = time.Now()
-		return s.kapi.Set(ctx, s.key, s.id, &client.SetOptions{TTL: s.ttl})
+		return s.kapi.Set(ctx, s.key, value, &client.SetOptions{TTL: s.ttl})
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := s.keep(s.key, s.id, sent); err != nil {
+	if _, err := s.keep(s.key, value, sent); err != nil {
 		return err
 	}
 	go s.run()

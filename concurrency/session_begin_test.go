@@ -30,6 +30,7 @@ func TestNewSessionFails(t *testing.T) {
 		"TTL 3":     {prepare: cut(keystest.NotSent), opts: []concurrency.SessionOption{concurrency.WithTTL(3)}, wants: client.ErrClusterUnavailable, after: 3 * time.Second},
 		"ctx ended": {opts: []concurrency.SessionOption{concurrency.WithContext(ended)}, wants: context.Canceled},
 		"bad key":   {opts: []concurrency.SessionOption{concurrency.WithDirectory("a/../b")}},
+		"bad value": {opts: []concurrency.SessionOption{concurrency.WithValue("\xff")}},
 		"no ctx":    {opts: []concurrency.SessionOption{concurrency.WithContext(nil)}}, //nolint:staticcheck // that is what is tested
 		"in a file": {
 			prepare: func(store *keystest.Store) {

@@ -53,6 +53,40 @@ func TestSessionKeepsItsKeyUntilClose(t *testing.T) {
 	})
 }
 
+// A session's own key can be the entry of a service: its value is the program's, it
+// is renewed, it goes with the session, and its loss ends it.
+func TestSessionHasAValue(t *testing.T) {
+	const value = `{"name":"ann","address":"10.0.0.1:80"}`
+	synctest.Test(t, func(t *testing.T) {
+		store := keystest.New()
+		enter := func() *concurrency.Session {
+			s, err := concurrency.NewSession(store, concurrency.WithDirectory("/services"), concurrency.WithValue(value))
+			must(t, err)
+			return s
+		}
+		a, b := enter(), enter()
+		defer b.Close()
+		pass(10 * time.Minute)
+		if keys := keysBelow(store, "/services"); len(keys) != 2 || a.Key() == b.Key() {
+			t.Errorf("keys %v of %s and %s", keys, a.Key(), b.Key())
+		}
+		if n := find(store, a.Key()); n == nil || n.Value != value {
+			t.Errorf("the entry is %v", n)
+		}
+		must(t, a.Close())
+		if find(store, a.Key()) != nil {
+			t.Error("the entry is there after Close")
+		}
+
+		_, err := store.Set(context.Background(), b.Key(), "another's", nil)
+		must(t, err)
+		<-b.Done()
+		if err = b.Err(); !errors.Is(err, concurrency.ErrKeyLost) {
+			t.Errorf("Err is %v", err)
+		}
+	})
+}
+
 // Whatever a cut-off looks like, the session ends four fifths of the TTL after the
 // last renewal that succeeded was sent, and the server drops the key a fifth later.
 func TestSessionEndsBeforeTheServerDropsItsKey(t *testing.T) {
