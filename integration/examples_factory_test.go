@@ -158,7 +158,7 @@ func (f *factory) children(dir string) []string {
 // wantGone checks that a worker that has left is not registered, nor a candidate.
 func (f *factory) wantGone(p *workerProcess) {
 	f.t.Helper()
-	if left := f.children(workerDir + "/workers"); slices.Contains(left, p.name) {
+	if left := f.registered(); slices.Contains(left, p.name) {
 		f.t.Errorf("%s has left, but registered are %v", p.name, left)
 	}
 	for _, n := range f.list(workerDir + "/leader") {
@@ -166,6 +166,19 @@ func (f *factory) wantGone(p *workerProcess) {
 			f.t.Errorf("%s has left, but there is %s=%q", p.name, n.Key, n.Value)
 		}
 	}
+}
+
+// registered gives the names of who is registered, sorted.
+func (f *factory) registered() []string {
+	f.t.Helper()
+	var names []string
+	for _, n := range f.list(workerDir + "/workers") {
+		var entry struct{ Name string }
+		check(f.t, json.Unmarshal([]byte(n.Value), &entry))
+		names = append(names, entry.Name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (f *factory) waitForRegistered(workers ...*workerProcess) {
@@ -176,7 +189,7 @@ func (f *factory) waitForRegistered(workers ...*workerProcess) {
 	}
 	slices.Sort(names)
 	harness.WaitFor(f.t, workerPatience, func() error {
-		if diff := cmp.Diff(names, f.children(workerDir+"/workers")); diff != "" {
+		if diff := cmp.Diff(names, f.registered()); diff != "" {
 			return errors.New("registered (-want +got):\n" + diff)
 		}
 		return nil

@@ -73,7 +73,6 @@ func TestWorkerExample(t *testing.T) {
 		f.waitForResults()
 
 		// Who leaves is gone at once, and nothing has to be waited for.
-		f.waitForCount("/_sessions", 2) // that of the dead one has expired as well
 		f.leave(third)
 		f.wantGone(third)
 		f.request(1)
@@ -82,7 +81,7 @@ func TestWorkerExample(t *testing.T) {
 			f.waitForCount(workerDir+dir, 0) // they go after the result has come
 		}
 		f.leave(still)
-		for _, dir := range []string{"/_sessions", "/worker/workers", "/worker/leader", "/worker/requests", "/worker/queue/claims"} {
+		for _, dir := range []string{"/worker/workers", "/worker/leader", "/worker/requests", "/worker/queue/claims"} {
 			if left := f.children(dir); len(left) > 0 {
 				f.t.Errorf("%s has %v", dir, left)
 			}

@@ -67,7 +67,7 @@ func (w *worker) serve(ctx context.Context) error {
 //
 //nolint:contextcheck // A session has its context by WithContext.
 func (w *worker) serveSession(ctx context.Context, config *configuration) error {
-	session, err := concurrency.NewSession(w.kapi, concurrency.WithTTL(w.ttl), concurrency.WithContext(ctx))
+	session, err := w.register(concurrency.WithTTL(w.ttl), concurrency.WithContext(ctx))
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
@@ -75,7 +75,6 @@ func (w *worker) serveSession(ctx context.Context, config *configuration) error 
 	working, end := context.WithCancelCause(session.Ctx())
 	defer end(nil)
 	tasks := []func() error{
-		func() error { return w.register(working) },
 		func() error { return w.lead(working, session) },
 		func() error { return w.work(working, session, config) },
 	}
