@@ -17,7 +17,9 @@ type Options struct {
 	// OnChange, unless nil, is told what makes each state differ from the one
 	// before: all the changes of one index, never none. The first call has all
 	// of the first snapshot, as Added. The mirror already shows the new state
-	// then, or a later one.
+	// then, or a later one. But the first calls may come before New has returned,
+	// so that a variable for what it returns is not set yet: use the changes, or
+	// have OnChange wake a goroutine that has the mirror.
 	//
 	// What has gone comes first, children before their directory; then what
 	// was added or changed, each directory before its children. The slice
