@@ -103,7 +103,7 @@ func (w *worker) once(ctx context.Context) error {
 	case w.dies():
 		w.books.finish(d, orphaned)
 		w.Orphan()
-		if err := w.begin(ctx); err != nil {
+		if err = w.begin(ctx); err != nil {
 			return err
 		}
 		w.queue = concurrency.NewQueue(w.Session, w.jobs)
