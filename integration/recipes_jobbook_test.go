@@ -34,6 +34,7 @@ type deliveryEnd int
 const (
 	open     deliveryEnd = iota // the worker has it, unless its session has ended
 	acked                       // Ack has said so
+	inDoubt                     // the session has ended while Ack waited for an answer
 	givenUp                     // it was released
 	orphaned                    // the worker has died
 )
@@ -91,11 +92,12 @@ func (b *jobBook) fault(format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf(format, args...))
 }
 
-// open returns an error until every job that was put in has been acknowledged.
+// open returns an error until every job that was put in has been acknowledged, some
+// in doubt: what is in the queue in spite of that is delivered again.
 func (b *jobBook) open() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	done := func(d *delivery) bool { return d.end == acked }
+	done := func(d *delivery) bool { return d.end == acked || d.end == inDoubt }
 	left := slices.Sorted(maps.Keys(b.jobs))
 	left = slices.DeleteFunc(left, func(id string) bool { return slices.ContainsFunc(b.deliveries[id], done) })
 	if len(left) > 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/concurrency"
 	"github.com/coreos/etcd/client/integration/harness"
 )
@@ -102,7 +103,7 @@ func (w *worker) once(ctx context.Context) error {
 	case w.dies():
 		w.books.finish(d, orphaned)
 		w.Orphan()
-		if err := w.begin(ctx); err != nil {
+		if err = w.begin(ctx); err != nil {
 			return err
 		}
 		w.queue = concurrency.NewQueue(w.Session, w.jobs)
@@ -111,11 +112,14 @@ func (w *worker) once(ctx context.Context) error {
 		w.books.finish(d, givenUp)
 		return item.Release(ctx)
 	}
-	if err := item.Ack(ctx); err != nil {
-		return err
+	err = item.Ack(ctx)
+	switch {
+	case err == nil:
+		w.books.finish(d, acked)
+	case w.Err() != nil && errors.Is(err, client.ErrOutcomeUnknown):
+		w.books.finish(d, inDoubt)
 	}
-	w.books.finish(d, acked)
-	return nil
+	return err
 }
 
 func TestQueueUnderFaults(t *testing.T) {
