@@ -59,7 +59,7 @@ type SessionError struct {
 	Reason error
 
 	// Err is what the last attempt to renew the key came to, where that is why.
-	// It may be nil.
+	// It may be nil. Error shows it, errors.Is and errors.As pass it over.
 	Err error
 }
 
@@ -83,13 +83,9 @@ func unprefixed(err error) string {
 // Is makes every SessionError an [ErrSessionExpired].
 func (e *SessionError) Is(target error) bool { return target == ErrSessionExpired }
 
-// Unwrap gives Reason and Err.
-func (e *SessionError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{e.Reason}
-	}
-	return []error{e.Reason, e.Err}
-}
+// Unwrap gives Reason. It leaves Err out: what became of a renewal says nothing of
+// the call that this error is returned by, which may not have been made at all.
+func (e *SessionError) Unwrap() error { return e.Reason }
 
 // OpError is any other failure: what was tried, with which key, and what came of
 // it, as [client.KeysAPI] describes it.

@@ -51,7 +51,9 @@ func proclaimed(n *client.Node) *client.Node {
 // Nothing is left out as long as the receiver keeps up. One that does not gets what
 // it missed late, and where the server's history of 1,000 events has been lost
 // meanwhile, or the connection to it for as long, the newest of it only; never an
-// older one after a newer.
+// older one after a newer. An entry whose creation a member carries out late, when
+// its owner has given it up, may show as a leader's for a moment, until the owner's
+// session has deleted it: nobody ever leads by its index.
 //
 // The channel is closed when ctx ends, or when the server refuses for good to be
 // watched, which [Election.Leader] then says as well. Its goroutine ends with ctx, whether or

@@ -155,8 +155,12 @@ func TestSessionCountsNoRenewalWhoseAnswerWasLost(t *testing.T) {
 		if at := time.Since(began); at != 24*time.Second {
 			t.Errorf("it ended after %v", at)
 		}
-		if !errors.Is(s.Err(), client.ErrOutcomeUnknown) {
+		var ended *concurrency.SessionError
+		if !errors.As(s.Err(), &ended) || !errors.Is(ended.Err, client.ErrOutcomeUnknown) {
 			t.Errorf("Err is %v, want the last failure in it", s.Err())
+		}
+		if errors.Is(s.Err(), client.ErrOutcomeUnknown) {
+			t.Error("who gets Err from a call that was not made takes it for one that may have been")
 		}
 	})
 }
