@@ -30,6 +30,13 @@ const (
 	maxReconnectPause     = 3 * time.Second
 )
 
+// How many bytes a server may send ahead of who reads them. That they are fixed
+// keeps grpc-go from measuring the connection, by a ping with nearly each call.
+const (
+	streamWindow = 4 << 20
+	connWindow   = 16 << 20
+)
+
 // Dial connects to one endpoint alone, with the credentials and options of the
 // client. It does not wait for the connection, which is the caller's to close.
 func (c *Client) Dial(ep string) (*grpc.ClientConn, error) {
@@ -47,6 +54,8 @@ func (c *Client) dial(list *endpointList) (*grpc.ClientConn, error) {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithTransportCredentials(c.newHandshaker()),
 		grpc.WithContextDialer(c.dialAddress),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay:  100 * time.Millisecond,
