@@ -50,7 +50,7 @@ type WatchResponse struct {
 }
 
 // errCanceledByServer stands for the reason of a server that gives none.
-var errCanceledByServer = errors.New("etcdclient: the server canceled the watch and gave no reason")
+var errCanceledByServer = errors.New("clientv3: the server canceled the watch and gave no reason")
 
 // Err tells why the watch ended, or nil if the response is not the end of one.
 //
@@ -85,5 +85,9 @@ func reasonError(reason string) error {
 	if _, after, found := strings.Cut(words, " desc = "); found {
 		words = after
 	}
-	return rpctypes.Error(status.Error(codes.Unknown, words))
+	var known rpctypes.EtcdError
+	if errors.As(rpctypes.Error(status.Error(codes.Unknown, words)), &known) {
+		return known
+	}
+	return errors.New("clientv3: the server canceled the watch: " + reason)
 }
