@@ -22,9 +22,10 @@ const (
 	compareLease
 )
 
-// The results, with the numbers that the protocol has for them.
+// The results, each one more than the number that the protocol has for it.
 const (
-	compareEqual CompareResult = iota
+	compareNone CompareResult = iota // there was no Compare
+	compareEqual
 	compareGreater
 	compareLess
 	compareNotEqual
@@ -129,15 +130,20 @@ func (cmp *Cmp) WithValueBytes(v []byte) { cmp.value = v }
 
 // check returns what is wrong with cmp, if anything.
 func (cmp *Cmp) check() error {
-	if cmp.err == nil && len(cmp.key) == 0 {
+	switch {
+	case cmp.err != nil:
+		return cmp.err
+	case len(cmp.key) == 0:
 		return rpctypes.ErrEmptyKey
+	case cmp.result == compareNone:
+		return fmt.Errorf("clientv3: key %q is not a condition without Compare", cmp.key)
 	}
-	return cmp.err
+	return nil
 }
 
 func (cmp *Cmp) request() *pb.Compare {
 	request := &pb.Compare{
-		Result:   pb.Compare_CompareResult(cmp.result),
+		Result:   pb.Compare_CompareResult(cmp.result - compareEqual),
 		Target:   pb.Compare_CompareTarget(cmp.target),
 		Key:      cmp.key,
 		RangeEnd: cmp.end,
