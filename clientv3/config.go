@@ -1,6 +1,7 @@
 package clientv3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -133,8 +134,8 @@ func (cfg *Config) validate() error {
 	return nil
 }
 
-func (cfg *Config) maxSend() int { return orDefault(cfg.MaxCallSendMsgSize, defaultMaxSendBytes) }
-func (cfg *Config) maxRecv() int { return orDefault(cfg.MaxCallRecvMsgSize, defaultMaxRecvBytes) }
+func (cfg *Config) maxSend() int { return cmp.Or(cfg.MaxCallSendMsgSize, defaultMaxSendBytes) }
+func (cfg *Config) maxRecv() int { return cmp.Or(cfg.MaxCallRecvMsgSize, defaultMaxRecvBytes) }
 
 func (cfg *Config) callOptions() []grpc.CallOption {
 	return []grpc.CallOption{
@@ -146,16 +147,8 @@ func (cfg *Config) callOptions() []grpc.CallOption {
 
 func (cfg *Config) retryPolicy() retryPolicy {
 	return retryPolicy{
-		limit:  orDefault(cfg.MaxUnaryRetries, defaultRetries),
-		pause:  orDefault(cfg.BackoffWaitBetween, defaultBackoff),
-		jitter: orDefault(cfg.BackoffJitterFraction, defaultJitter),
+		limit:  cmp.Or(cfg.MaxUnaryRetries, defaultRetries),
+		pause:  cmp.Or(cfg.BackoffWaitBetween, defaultBackoff),
+		jitter: cmp.Or(cfg.BackoffJitterFraction, defaultJitter),
 	}
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

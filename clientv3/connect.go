@@ -1,6 +1,7 @@
 package clientv3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -63,13 +64,13 @@ func (c *Client) dial(list *endpointList) (*grpc.ClientConn, error) {
 				Jitter:     backoff.DefaultConfig.Jitter,
 				MaxDelay:   maxReconnectPause,
 			},
-			MinConnectTimeout: orDefault(c.config.DialTimeout, defaultConnectTimeout),
+			MinConnectTimeout: cmp.Or(c.config.DialTimeout, defaultConnectTimeout),
 		}),
 	}
 	if c.config.DialKeepAliveTime >= 0 {
 		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time:                orDefault(c.config.DialKeepAliveTime, defaultKeepAliveTime),
-			Timeout:             orDefault(c.config.DialKeepAliveTimeout, defaultKeepAliveTimeout),
+			Time:                cmp.Or(c.config.DialKeepAliveTime, defaultKeepAliveTime),
+			Timeout:             cmp.Or(c.config.DialKeepAliveTimeout, defaultKeepAliveTimeout),
 			PermitWithoutStream: c.config.PermitWithoutStream,
 		}))
 	}
@@ -98,6 +99,7 @@ func (c *Client) dialAddress(ctx context.Context, address string) (net.Conn, err
 type handshaker struct {
 	credentials.TransportCredentials // TLS
 	plain                            credentials.TransportCredentials
+	serverName                       string // verified in place of an endpoint's own
 	failures                         *failureLog
 }
 
@@ -109,6 +111,7 @@ func (c *Client) newHandshaker() *handshaker {
 	return &handshaker{
 		TransportCredentials: credentials.NewTLS(config),
 		plain:                insecure.NewCredentials(),
+		serverName:           config.ServerName,
 		failures:             &c.failures,
 	}
 }
@@ -118,7 +121,7 @@ func (h *handshaker) ClientHandshake(ctx context.Context, authority string, raw 
 	if secure, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(tlsKey{}).(bool); !secure {
 		return h.plain.ClientHandshake(ctx, authority, raw)
 	}
-	conn, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	conn, info, err := h.TransportCredentials.ClientHandshake(ctx, cmp.Or(h.serverName, authority), raw)
 	if err != nil {
 		h.failures.add(authority, err)
 	}
@@ -127,7 +130,9 @@ func (h *handshaker) ClientHandshake(ctx context.Context, authority string, raw 
 
 // Clone is called by grpc-go before it changes h.
 func (h *handshaker) Clone() credentials.TransportCredentials {
-	return &handshaker{TransportCredentials: h.TransportCredentials.Clone(), plain: h.plain.Clone(), failures: h.failures}
+	clone := *h
+	clone.TransportCredentials = h.TransportCredentials.Clone()
+	return &clone
 }
 
 // awaitReadiness waits as long as DialTimeout says until calls can be made.

@@ -1,0 +1,109 @@
+package clientv3_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"github.com/coreos/etcd/clientv3"
+)
+
+// serveTLS starts a member that demands certificates of a, and tells the names
+// in those of its clients.
+func serveTLS(t *testing.T, a *authority, listener net.Listener) (m *member, names func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var seen []string
+	config := &tls.Config{
+		Certificates: []tls.Certificate{a.certificate("server")},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    a.pool(),
+	}
+	answer := func(ctx context.Context, message any) (any, error) {
+		p, _ := peer.FromContext(ctx)
+		info := p.AuthInfo.(credentials.TLSInfo)
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, info.State.PeerCertificates[0].Subject.CommonName)
+		return answerEmpty(ctx, message)
+	}
+	m = serveOn(t, listener, answer, grpc.Creds(credentials.NewTLS(config)))
+	return m, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}
+
+func listen(t *testing.T, network, address string) net.Listener {
+	t.Helper()
+	listener, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
+}
+
+func TestTLS(t *testing.T) {
+	a := newAuthority(t)
+	config := &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{a.certificate("client")}}
+	path := filepath.Join(t.TempDir(), "etcd.sock")
+	tcp, names := serveTLS(t, a, listen(t, "tcp", "127.0.0.1:0"))
+	serveTLS(t, a, listen(t, "unix", path))
+	for _, endpoint := range []string{tcp.addr, "https://" + tcp.addr, "unixs://" + path, "unix:" + path} {
+		c := connect(t, clientv3.Config{Endpoints: []string{endpoint}, TLS: config, DialTimeout: patience})
+		if _, err := c.Put(soon(t), "k", "v"); err != nil {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+		if _, err := c.Status(soon(t), endpoint); err != nil {
+			t.Errorf("status of %s: %v", endpoint, err)
+		}
+	}
+	if got := names(); len(got) == 0 || got[0] != "client" {
+		t.Errorf("clients are %v", got)
+	}
+}
+
+// TestPlainAndTLSEndpoints has both at once, as while a cluster moves to TLS.
+func TestPlainAndTLSEndpoints(t *testing.T) {
+	a := newAuthority(t)
+	plain := serve(t, answerEmpty)
+	secure, _ := serveTLS(t, a, listen(t, "tcp", "127.0.0.1:0"))
+	c := connect(t, clientv3.Config{
+		Endpoints: []string{"http://" + plain.addr, "https://" + secure.addr},
+		TLS:       &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{a.certificate("client")}},
+	})
+	await(t, "both serve", func() bool {
+		if _, err := c.Get(soon(t), "k"); err != nil {
+			t.Fatal(err)
+		}
+		return len(plain.got()) > 0 && len(secure.got()) > 0
+	})
+}
+
+func TestTLSFailuresAreTold(t *testing.T) {
+	a := newAuthority(t)
+	m, _ := serveTLS(t, a, listen(t, "tcp", "127.0.0.1:0"))
+	client := a.certificate("client")
+	for says, cfg := range map[string]clientv3.Config{
+		"unknown authority": {Endpoints: []string{"https://" + m.addr}},
+		"valid for":         {Endpoints: []string{m.addr}, TLS: &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{client}, ServerName: "elsewhere"}},
+	} {
+		cfg.DialTimeout = 300 * time.Millisecond
+		_, err := clientv3.New(cfg)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), m.addr) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+}
