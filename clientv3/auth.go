@@ -9,32 +9,62 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// What the calls of [Auth] return, as the protocol has it.
-type (
-	AuthenticateResponse             pb.AuthenticateResponse
-	AuthEnableResponse               pb.AuthEnableResponse
-	AuthDisableResponse              pb.AuthDisableResponse
-	AuthStatusResponse               pb.AuthStatusResponse
-	AuthUserAddResponse              pb.AuthUserAddResponse
-	AuthUserDeleteResponse           pb.AuthUserDeleteResponse
-	AuthUserChangePasswordResponse   pb.AuthUserChangePasswordResponse
-	AuthUserGrantRoleResponse        pb.AuthUserGrantRoleResponse
-	AuthUserGetResponse              pb.AuthUserGetResponse
-	AuthUserListResponse             pb.AuthUserListResponse
-	AuthUserRevokeRoleResponse       pb.AuthUserRevokeRoleResponse
-	AuthRoleAddResponse              pb.AuthRoleAddResponse
-	AuthRoleGrantPermissionResponse  pb.AuthRoleGrantPermissionResponse
-	AuthRoleGetResponse              pb.AuthRoleGetResponse
-	AuthRoleListResponse             pb.AuthRoleListResponse
-	AuthRoleRevokePermissionResponse pb.AuthRoleRevokePermissionResponse
-	AuthRoleDeleteResponse           pb.AuthRoleDeleteResponse
-)
+// AuthenticateResponse is what [Auth.Authenticate] returns.
+type AuthenticateResponse pb.AuthenticateResponse
 
-// The older names of two of them.
-type (
-	AuthUserGrantResponse = AuthUserGrantRoleResponse
-	AuthRoleGrantResponse = AuthRoleGrantPermissionResponse
-)
+// AuthEnableResponse is what [Auth.AuthEnable] returns.
+type AuthEnableResponse pb.AuthEnableResponse
+
+// AuthDisableResponse is what [Auth.AuthDisable] returns.
+type AuthDisableResponse pb.AuthDisableResponse
+
+// AuthStatusResponse is what [Auth.AuthStatus] returns.
+type AuthStatusResponse pb.AuthStatusResponse
+
+// AuthUserAddResponse is what [Auth.UserAdd] returns.
+type AuthUserAddResponse pb.AuthUserAddResponse
+
+// AuthUserDeleteResponse is what [Auth.UserDelete] returns.
+type AuthUserDeleteResponse pb.AuthUserDeleteResponse
+
+// AuthUserChangePasswordResponse is what [Auth.UserChangePassword] returns.
+type AuthUserChangePasswordResponse pb.AuthUserChangePasswordResponse
+
+// AuthUserGrantRoleResponse is what [Auth.UserGrantRole] returns.
+type AuthUserGrantRoleResponse pb.AuthUserGrantRoleResponse
+
+// AuthUserGetResponse is what [Auth.UserGet] returns.
+type AuthUserGetResponse pb.AuthUserGetResponse
+
+// AuthUserListResponse is what [Auth.UserList] returns.
+type AuthUserListResponse pb.AuthUserListResponse
+
+// AuthUserRevokeRoleResponse is what [Auth.UserRevokeRole] returns.
+type AuthUserRevokeRoleResponse pb.AuthUserRevokeRoleResponse
+
+// AuthRoleAddResponse is what [Auth.RoleAdd] returns.
+type AuthRoleAddResponse pb.AuthRoleAddResponse
+
+// AuthRoleGrantPermissionResponse is what [Auth.RoleGrantPermission] returns.
+type AuthRoleGrantPermissionResponse pb.AuthRoleGrantPermissionResponse
+
+// AuthRoleGetResponse is what [Auth.RoleGet] returns.
+type AuthRoleGetResponse pb.AuthRoleGetResponse
+
+// AuthRoleListResponse is what [Auth.RoleList] returns.
+type AuthRoleListResponse pb.AuthRoleListResponse
+
+// AuthRoleRevokePermissionResponse is what [Auth.RoleRevokePermission] returns.
+type AuthRoleRevokePermissionResponse pb.AuthRoleRevokePermissionResponse
+
+// AuthRoleDeleteResponse is what [Auth.RoleDelete] returns.
+type AuthRoleDeleteResponse pb.AuthRoleDeleteResponse
+
+// AuthUserGrantResponse is what [Auth.UserGrant] returns.
+type AuthUserGrantResponse = AuthUserGrantRoleResponse
+
+// AuthRoleGrantResponse is what [Auth.RoleGrant] returns.
+type AuthRoleGrantResponse = AuthRoleGrantPermissionResponse
 
 // PermissionType is what a role may do with keys.
 type PermissionType = authpb.Permission_Type

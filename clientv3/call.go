@@ -140,7 +140,7 @@ func newWatchedOptions(options []grpc.CallOption) *watchedOptions {
 // for it. What a server did not process grpc-go sends anew by itself, once, and
 // then it is that attempt which counts.
 func (c *caller) invokeWatched(ctx context.Context, method string, request, reply any) (unsent bool, err error) {
-	w := c.watched.Get().(*watchedOptions) //nolint:errcheck // the pool has nothing else
+	w := c.watched.Get().(*watchedOptions)
 	err = c.conn.Invoke(ctx, method, request, reply, w.options...)
 	unsent = w.peer.Addr == nil
 	w.peer = peer.Peer{}

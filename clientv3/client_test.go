@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -52,30 +54,42 @@ func TestNewWaitsForAConnection(t *testing.T) {
 	}
 }
 
+// TestNewTellsWhyItHasNoConnection has endpoints that refuse, that never answer,
+// and a program that does not want to wait any more.
 func TestNewTellsWhyItHasNoConnection(t *testing.T) {
-	nobody := refusing(t)
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{nobody}, DialTimeout: 100 * time.Millisecond})
-	if c != nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), nobody) || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("refused: %v, %v", c, err)
+	refuse := func(context.Context, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		theirs.Close()
+		return ours, nil
 	}
 	silent := func(ctx context.Context, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	c, err = clientv3.New(clientv3.Config{
-		Endpoints:   []string{nobody},
-		DialTimeout: 10 * time.Millisecond,
-		DialOptions: []grpc.DialOption{grpc.WithContextDialer(silent)},
+	open := func(cfg clientv3.Config, dial func(context.Context, string) (net.Conn, error)) error {
+		cfg.Endpoints, cfg.DialTimeout = []string{"https://h:1"}, 2*time.Second
+		cfg.DialOptions = []grpc.DialOption{grpc.WithContextDialer(dial)}
+		begun := time.Now()
+		c, err := clientv3.New(cfg)
+		if c != nil || time.Since(begun) > 2*time.Second {
+			t.Errorf("got %v after %v", c, time.Since(begun))
+		}
+		return err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		err := open(clientv3.Config{}, refuse)
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "h:1: ") {
+			t.Errorf("refused: %v", err)
+		}
+		if err = open(clientv3.Config{}, silent); err != context.DeadlineExceeded { //nolint:errorlint // it is promised to be bare
+			t.Errorf("silent: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err = open(clientv3.Config{Context: ctx}, silent); err != context.DeadlineExceeded { //nolint:errorlint // it is promised to be bare
+			t.Errorf("ended: %v", err)
+		}
 	})
-	if c != nil || err != context.DeadlineExceeded { //nolint:errorlint // it is promised to be bare
-		t.Errorf("silent: %v, %v", c, err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	c, err = clientv3.New(clientv3.Config{Endpoints: []string{nobody}, DialTimeout: time.Hour, Context: ctx})
-	if c != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("canceled: %v, %v", c, err)
-	}
 }
 
 func TestRejectOldCluster(t *testing.T) {

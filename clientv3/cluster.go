@@ -6,15 +6,23 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// What the calls of [Cluster] return, as the protocol has it.
-type (
-	Member                pb.Member
-	MemberListResponse    pb.MemberListResponse
-	MemberAddResponse     pb.MemberAddResponse
-	MemberRemoveResponse  pb.MemberRemoveResponse
-	MemberUpdateResponse  pb.MemberUpdateResponse
-	MemberPromoteResponse pb.MemberPromoteResponse
-)
+// Member is a member of the cluster.
+type Member pb.Member
+
+// MemberListResponse is what [Cluster.MemberList] returns.
+type MemberListResponse pb.MemberListResponse
+
+// MemberAddResponse is what [Cluster.MemberAdd] returns.
+type MemberAddResponse pb.MemberAddResponse
+
+// MemberRemoveResponse is what [Cluster.MemberRemove] returns.
+type MemberRemoveResponse pb.MemberRemoveResponse
+
+// MemberUpdateResponse is what [Cluster.MemberUpdate] returns.
+type MemberUpdateResponse pb.MemberUpdateResponse
+
+// MemberPromoteResponse is what [Cluster.MemberPromote] returns.
+type MemberPromoteResponse pb.MemberPromoteResponse
 
 // Cluster manages the members. Calls that change something are repeated only when
 // they had no effect. Errors are those of package rpctypes, such as

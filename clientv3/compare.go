@@ -78,7 +78,8 @@ func Compare(cmp Cmp, result string, v any) Cmp {
 		cmp.err = fmt.Errorf("clientv3: comparison of key %q by %q; there are =, !=, > and <", cmp.key, result)
 		return cmp
 	}
-	isValue, fits := cmp.target == CompareValue, true
+	isValue := cmp.target == CompareValue
+	var fits bool
 	switch v := v.(type) {
 	case string:
 		cmp.value, fits = []byte(v), isValue
@@ -88,8 +89,6 @@ func Compare(cmp Cmp, result string, v any) Cmp {
 		cmp.number, fits = v, !isValue
 	case LeaseID:
 		cmp.number, fits = int64(v), cmp.target == compareLease
-	default:
-		fits = false
 	}
 	if !fits {
 		cmp.err = fmt.Errorf("clientv3: comparison of key %q with a %T, which it is never", cmp.key, v)

@@ -232,7 +232,7 @@ func roleContracts() []contract {
 		{
 			name: "RoleGrantPermission",
 			do: func(x ctx, c client, _ string) (any, error) {
-				return result(c.RoleGrantPermission(x, "r", "k", "l", clientv3.PermissionType(clientv3.PermReadWrite)))
+				return result(c.RoleGrantPermission(x, "r", "k", "l", clientv3.PermReadWrite))
 			},
 			sends: permission("l"), reply: &pb.AuthRoleGrantPermissionResponse{}, writes: true,
 		},

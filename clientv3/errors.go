@@ -48,8 +48,7 @@ func IsConnCanceled(err error) bool {
 
 // codeOf gives the gRPC code of err, of package rpctypes or not.
 func codeOf(err error) codes.Code {
-	var typed rpctypes.EtcdError
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[rpctypes.EtcdError](err); ok {
 		return typed.Code()
 	}
 	return status.Code(err)

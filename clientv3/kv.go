@@ -7,14 +7,24 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// What the calls of [KV] return, as the protocol has it.
-type (
-	CompactResponse pb.CompactionResponse
-	PutResponse     pb.PutResponse
-	GetResponse     pb.RangeResponse
-	DeleteResponse  pb.DeleteRangeResponse
-	TxnResponse     pb.TxnResponse
-)
+// CompactResponse is what [KV.Compact] returns.
+type CompactResponse pb.CompactionResponse
+
+// PutResponse is what [KV.Put] returns. PrevKv is set if there was a key and
+// [WithPrevKV] asked for it.
+type PutResponse pb.PutResponse
+
+// GetResponse is what [KV.Get] returns. Count is how many keys there are, also
+// where [WithLimit] or [WithCountOnly] left some out of Kvs.
+type GetResponse pb.RangeResponse
+
+// DeleteResponse is what [KV.Delete] returns. Deleted is how many keys there were;
+// PrevKvs are they if [WithPrevKV] asked for them.
+type DeleteResponse pb.DeleteRangeResponse
+
+// TxnResponse is what [Txn.Commit] returns. Responses are those of Then if
+// Succeeded, else those of Else, one for each operation and in their order.
+type TxnResponse pb.TxnResponse
 
 // KV reads and writes keys. Keys and values are any bytes.
 //

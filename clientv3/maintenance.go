@@ -9,17 +9,29 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
-// What the calls of [Maintenance] return, as the protocol has it.
-type (
-	AlarmResponse      pb.AlarmResponse
-	AlarmMember        pb.AlarmMember
-	DefragmentResponse pb.DefragmentResponse
-	StatusResponse     pb.StatusResponse
-	HashKVResponse     pb.HashKVResponse
-	MoveLeaderResponse pb.MoveLeaderResponse
-	DowngradeResponse  pb.DowngradeResponse
-	DowngradeAction    pb.DowngradeRequest_DowngradeAction
-)
+// AlarmResponse is what [Maintenance.AlarmList] and [Maintenance.AlarmDisarm] return.
+type AlarmResponse pb.AlarmResponse
+
+// AlarmMember is an alarm and the member that raised it.
+type AlarmMember pb.AlarmMember
+
+// DefragmentResponse is what [Maintenance.Defragment] returns.
+type DefragmentResponse pb.DefragmentResponse
+
+// StatusResponse is what [Maintenance.Status] returns.
+type StatusResponse pb.StatusResponse
+
+// HashKVResponse is what [Maintenance.HashKV] returns.
+type HashKVResponse pb.HashKVResponse
+
+// MoveLeaderResponse is what [Maintenance.MoveLeader] returns.
+type MoveLeaderResponse pb.MoveLeaderResponse
+
+// DowngradeResponse is what [Maintenance.Downgrade] returns.
+type DowngradeResponse pb.DowngradeResponse
+
+// DowngradeAction is what [Maintenance.Downgrade] does.
+type DowngradeAction pb.DowngradeRequest_DowngradeAction
 
 // What [Maintenance.Downgrade] can do.
 const (

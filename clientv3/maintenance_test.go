@@ -106,8 +106,8 @@ func snapshots(t *testing.T, err error, parts ...*pb.SnapshotResponse) *member {
 	m := serve(t, answerEmpty)
 	m.snapshot = func(stream grpc.ServerStreamingServer[pb.SnapshotResponse]) error {
 		for _, p := range parts {
-			if err := stream.Send(p); err != nil {
-				return err
+			if lost := stream.Send(p); lost != nil {
+				return lost
 			}
 		}
 		return err

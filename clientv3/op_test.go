@@ -28,7 +28,7 @@ func do(t *testing.T, op clientv3.Op) (proto.Message, error) {
 }
 
 func TestOpRequests(t *testing.T) {
-	get := func(key string, opts ...clientv3.OpOption) clientv3.Op { return clientv3.OpGet(key, opts...) }
+	get := clientv3.OpGet
 	k, all := []byte("k"), []byte{0}
 	for _, test := range []struct {
 		name string
