@@ -65,7 +65,7 @@ func (h leaseHeap) Swap(i, j int) {
 }
 
 func (h *leaseHeap) Push(x any) {
-	lease := x.(*keptLease) //nolint:errcheck // the agenda puts nothing else
+	lease := x.(*keptLease)
 	lease.place = len(*h)
 	*h = append(*h, lease)
 }

@@ -45,7 +45,7 @@ func (l *lessor) KeepAliveOnce(ctx context.Context, id LeaseID) (*LeaseKeepAlive
 func (l *lessor) renewOnce(ctx context.Context, id LeaseID, patience time.Duration, avoid shunned) (*pb.LeaseKeepAliveResponse, *renewalStream, error) {
 	attempt, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
+	defer context.AfterFunc(l.ctx, cancel)() //nolint:contextcheck // ends with the Lease as well as with ctx
 	conn, err := openRenewalStream(attempt, l.client, avoid)
 	if err != nil {
 		return nil, nil, err

@@ -27,7 +27,8 @@ func keepAliveOnce(ctx context.Context, cli *clientv3.Client, id clientv3.LeaseI
 }
 
 func TestKeepAliveOnce(t *testing.T) {
-	withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		done := keepAliveOnce(t.Context(), cli, 7)
 		stopped := c.acceptRenewals(t)
 		stopped.wantRenewal(7) // and says nothing
@@ -53,7 +54,8 @@ func TestKeepAliveOnce(t *testing.T) {
 }
 
 func TestKeepAliveOnceFails(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		done := keepAliveOnce(t.Context(), cli, 7)
 		c.acceptRenewals(t).renew(7, 0)
 		if got := <-done; !errors.Is(got.err, rpctypes.ErrLeaseNotFound) {
@@ -83,7 +85,8 @@ func TestKeepAliveOnceFails(t *testing.T) {
 // TestGrantMakesOneLease is about an answer that is lost: the lease is there, and
 // is found by the ID that the client chose.
 func TestGrantMakesOneLease(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		var granted []int64
 		c.calls.grant = func(r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
 			if r.TTL != 30 || r.ID <= 0 {

@@ -2,6 +2,7 @@ package clientv3
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -71,6 +72,9 @@ func (s *leaseStream) serve(conn *leaseConn) error {
 	sending.Go(func() { s.sendAll(conn) })
 	for {
 		reply, err := conn.Recv()
+		if err != nil && s.ctx.Err() == nil && conn.ctx.Err() != nil {
+			return fmt.Errorf("%s does not answer", conn.peer)
+		}
 		if err != nil {
 			return ContextError(s.ctx, err)
 		}

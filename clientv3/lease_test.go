@@ -86,7 +86,8 @@ func wantElapsed(t *testing.T, since time.Time, least, most time.Duration) {
 }
 
 func TestKeepAliveRenewsAtAThird(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		began := time.Now()
 		ch := keepAlive(t.Context(), t, cli, 7)
 		server := c.acceptRenewals(t)
@@ -103,7 +104,8 @@ func TestKeepAliveRenewsAtAThird(t *testing.T) {
 }
 
 func TestKeepAliveTellsAllWhoAsked(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		first := keepAlive(ctx, t, cli, 7)
@@ -123,7 +125,8 @@ func TestKeepAliveTellsAllWhoAsked(t *testing.T) {
 }
 
 func TestKeepAliveWithoutReader(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ch := keepAlive(t.Context(), t, cli, 7)
 		server := c.acceptRenewals(t)
 		for range 40 {
@@ -137,7 +140,8 @@ func TestKeepAliveWithoutReader(t *testing.T) {
 }
 
 func TestKeepAliveOfALeaseThatIsGone(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		gone, there := keepAlive(t.Context(), t, cli, 7), keepAlive(t.Context(), t, cli, 8)
 		server := c.acceptRenewals(t)
 		for range 2 {
@@ -160,7 +164,8 @@ func TestKeepAliveOfALeaseThatIsGone(t *testing.T) {
 }
 
 func TestKeepAliveEndsWithItsContext(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ctx, cancel := context.WithCancel(t.Context())
 		ch := keepAlive(ctx, t, cli, 7)
 		server := c.acceptRenewals(t)
@@ -174,7 +179,8 @@ func TestKeepAliveEndsWithItsContext(t *testing.T) {
 }
 
 func TestKeepAliveEndsWhenTheTTLHasPassed(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		began := time.Now()
 		ch := keepAlive(t.Context(), t, cli, 7)
 		server := c.acceptRenewals(t)
@@ -191,7 +197,8 @@ func TestKeepAliveEndsWhenTheTTLHasPassed(t *testing.T) {
 }
 
 func TestKeepAliveThatIsNeverAnswered(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go silence(ctx, c)
@@ -214,7 +221,8 @@ func silence(ctx context.Context, c *streamMembers) {
 
 func TestKeepAliveLeavesAMemberThatStandsStill(t *testing.T) {
 	for _, ttl := range []int64{2, 5, 60, 3600} {
-		withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+		withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+			t := c.t
 			ch := keepAlive(t.Context(), t, cli, 7)
 			stopped := c.acceptRenewals(t)
 			began := time.Now()
@@ -236,7 +244,8 @@ func TestKeepAliveLeavesAMemberThatStandsStill(t *testing.T) {
 }
 
 func TestKeepAliveTriesAllMembersBeforeTheLeaseEnds(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ch := keepAlive(t.Context(), t, cli, 7)
 		stopped := c.acceptRenewals(t)
 		stopped.renew(7, 6)
@@ -254,7 +263,8 @@ func TestKeepAliveTriesAllMembersBeforeTheLeaseEnds(t *testing.T) {
 }
 
 func TestKeepAliveStaysWithAMemberThatIsSlow(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		// As long as anything comes, the stream is not stuck.
 		slow := keepAlive(t.Context(), t, cli, 1)
 		server := c.acceptRenewals(t)
@@ -272,7 +282,8 @@ func TestKeepAliveStaysWithAMemberThatIsSlow(t *testing.T) {
 }
 
 func TestKeepAliveGoesOnAfterALostStream(t *testing.T) {
-	withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ch := keepAlive(t.Context(), t, cli, 7)
 		server := c.acceptRenewals(t)
 		server.wantRenewal(7)
@@ -304,7 +315,8 @@ func TestKeepAliveGoesOnAfterALostStream(t *testing.T) {
 }
 
 func TestKeepAliveClose(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		l := clientv3.NewLease(cli)
 		ch := keepAlive(t.Context(), t, l, 7)
 		server := c.acceptRenewals(t)
@@ -325,7 +337,8 @@ func TestKeepAliveClose(t *testing.T) {
 }
 
 func TestKeepAliveOfManyLeases(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		const leases = 10_000
 		const ttl = 60
 		before := runtime.NumGoroutine()

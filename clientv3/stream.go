@@ -30,21 +30,27 @@ type stream[Request, Response any] struct {
 // leave out, so a stream at the wrong one is given up and the next one tried.
 func openStreamElsewhere[Request, Response any](ctx context.Context, c *Client, service *grpc.ServiceDesc, method string, avoid shunned) (*stream[Request, Response], error) {
 	for tries := 2 * (len(c.Endpoints()) - 1); ; tries-- {
-		s := new(stream[Request, Response])
-		s.ctx, s.cancel = context.WithCancel(ctx)
-		var err error
-		if s.ClientStream, s.token, err = c.openStream(s.ctx, &service.Streams[0], method); err != nil {
-			s.cancel()
-			return nil, err
-		}
-		if p, ok := peer.FromContext(s.Context()); ok {
-			s.peer = p.Addr.String()
-		}
-		if tries <= 0 || !slices.Contains(avoid, s.peer) {
-			return s, nil
+		s, err := openStream[Request, Response](ctx, c, service, method)
+		if err != nil || tries <= 0 || !slices.Contains(avoid, s.peer) {
+			return s, err
 		}
 		s.cancel()
 	}
+}
+
+func openStream[Request, Response any](ctx context.Context, c *Client, service *grpc.ServiceDesc, method string) (*stream[Request, Response], error) {
+	ctx, cancel := context.WithCancel(ctx)
+	raw, used, err := c.openStream(ctx, &service.Streams[0], method)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s := &stream[Request, Response]{ctx: ctx, cancel: cancel, token: used}
+	s.ClientStream = raw
+	if p, ok := peer.FromContext(raw.Context()); ok { //nolint:contextcheck // only grpc-go's own context knows
+		s.peer = p.Addr.String()
+	}
+	return s, nil
 }
 
 // shunned are the endpoints that failed since one last answered.

@@ -25,6 +25,7 @@ import (
 // streamMembers are servers of long streams, in memory, so that all of it fits into
 // a synctest bubble. Each stream that a client opens is handed to the test.
 type streamMembers struct {
+	t        *testing.T // of the bubble
 	watches  chan *serverStream[pb.WatchRequest, pb.WatchResponse]
 	renewals chan *serverStream[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]
 	calls    memberCalls
@@ -104,9 +105,9 @@ func (m *streamMember) LeaseKeepAlive(raw pb.Lease_LeaseKeepAliveServer) error {
 	return hold(m.cluster.renewals, m.name, raw)
 }
 
-func (m *streamMember) Authenticate(_ context.Context, r *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+func (m *streamMember) Authenticate(ctx context.Context, r *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
 	if m.cluster.calls.authenticate == nil {
-		return m.UnimplementedAuthServer.Authenticate(context.Background(), r)
+		return m.UnimplementedAuthServer.Authenticate(ctx, r)
 	}
 	return m.cluster.calls.authenticate(r)
 }
@@ -139,8 +140,10 @@ type memberAddr string
 func (a memberAddr) Network() string { return "memory" }
 func (a memberAddr) String() string  { return string(a) }
 
-func startStreamMembers(names ...string) *streamMembers {
+func startStreamMembers(t *testing.T, names ...string) *streamMembers {
+	t.Helper()
 	c := &streamMembers{
+		t:         t,
 		watches:   make(chan *serverStream[pb.WatchRequest, pb.WatchResponse]),
 		renewals:  make(chan *serverStream[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]),
 		listeners: make(map[string]*bufconn.Listener),
@@ -204,15 +207,15 @@ func (c *streamMembers) config() clientv3.Config {
 }
 
 // withMembers runs test in a bubble, with a client of members that the test plays.
-func withMembers(t *testing.T, test func(t *testing.T, c *streamMembers, cli *clientv3.Client), names ...string) {
+func withMembers(t *testing.T, test func(c *streamMembers, cli *clientv3.Client), names ...string) {
 	t.Helper()
 	withConfiguredMembers(t, func(*clientv3.Config, *streamMembers) {}, test, names...)
 }
 
-func withConfiguredMembers(t *testing.T, configure func(*clientv3.Config, *streamMembers), test func(t *testing.T, c *streamMembers, cli *clientv3.Client), names ...string) {
+func withConfiguredMembers(t *testing.T, configure func(*clientv3.Config, *streamMembers), test func(c *streamMembers, cli *clientv3.Client), names ...string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		members := startStreamMembers(names...)
+		members := startStreamMembers(t, names...)
 		defer members.close()
 		cfg := members.config()
 		configure(&cfg, members)
@@ -225,7 +228,7 @@ func withConfiguredMembers(t *testing.T, configure func(*clientv3.Config, *strea
 				t.Errorf("Close: %v", errClose)
 			}
 		}()
-		test(t, members, cli)
+		test(members, cli)
 	})
 }
 

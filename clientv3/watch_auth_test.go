@@ -41,7 +41,8 @@ func (s watchServer) wantToken(token string) {
 func TestWatchRenewsTheToken(t *testing.T) {
 	for _, reason := range []error{rpctypes.ErrGRPCInvalidAuthToken, rpctypes.ErrGRPCAuthOldRevision, rpctypes.ErrGRPCUserEmpty} {
 		t.Run(reason.Error(), func(t *testing.T) {
-			withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+			withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+				t := c.t
 				startedOld := startWatch(t.Context(), cli, "old")
 				server := c.acceptWatch(t)
 				server.wantToken("t1")
@@ -72,7 +73,8 @@ func TestWatchRenewsTheToken(t *testing.T) {
 }
 
 func TestWatchRefusedForGoodDespiteNewTokens(t *testing.T) {
-	withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		ended := make(chan clientv3.WatchChan)
 		go func() { ended <- <-started }()
@@ -94,7 +96,8 @@ func TestWatchRefusedForGoodDespiteNewTokens(t *testing.T) {
 }
 
 func TestWatchWithAPasswordThatIsNoLongerValid(t *testing.T) {
-	withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		server.accept("k", 0, 5)
@@ -108,7 +111,8 @@ func TestWatchWithAPasswordThatIsNoLongerValid(t *testing.T) {
 }
 
 func TestWatchWithoutPasswordIsRefusedAtOnce(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		server.wantCreate("k", 0)
@@ -122,7 +126,8 @@ func TestWatchWithoutPasswordIsRefusedAtOnce(t *testing.T) {
 func TestWatchOfAnOldServerThatDeniesInvalidTokens(t *testing.T) {
 	for _, permitted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("permitted: %v", permitted), func(t *testing.T) {
-			withConfiguredMembers(t, withUser, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+			withConfiguredMembers(t, withUser, func(c *streamMembers, cli *clientv3.Client) {
+				t := c.t
 				c.calls.get = func(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 					if string(r.Key) != "k" || string(r.RangeEnd) != "l" || !r.CountOnly {
 						t.Errorf("the permission was looked for by %v", r)
@@ -154,7 +159,8 @@ func TestWatchOfAnOldServerThatDeniesInvalidTokens(t *testing.T) {
 }
 
 func TestWatchGoesToAMemberWithLeader(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(clientv3.WithRequireLeader(t.Context()), cli, "k")
 		server := c.acceptWatch(t)
 		server.accept("k", 0, 5)
@@ -175,7 +181,8 @@ func TestWatchGoesToAMemberWithLeader(t *testing.T) {
 }
 
 func TestWatchWithoutLeaderAnywhere(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(clientv3.WithRequireLeader(t.Context()), cli, "k")
 		asked := map[string]bool{}
 		for range 3 + 1 {

@@ -19,7 +19,7 @@ import (
 // TestWatchesOfAStoreThatKeepsFailing compares what each of many watches tells with the
 // history of a store whose servers break streams, reorder, delay and fragment.
 func TestWatchesOfAStoreThatKeepsFailing(t *testing.T) {
-	for range 40 {
+	for range 20 {
 		runWatchModel(t, rand.Uint64(), watchModel{writes: 150, watches: 12})
 	}
 }
@@ -27,14 +27,14 @@ func TestWatchesOfAStoreThatKeepsFailing(t *testing.T) {
 // TestSlowWatchesOfAStoreThatKeepsFailing is the same with so much to read that the
 // watches are suspended time and again.
 func TestSlowWatchesOfAStoreThatKeepsFailing(t *testing.T) {
-	for range 5 {
+	for range 3 {
 		runWatchModel(t, rand.Uint64(), watchModel{writes: 60, watches: 4, size: 700_000})
 	}
 }
 
 // TestWatchesOfAStoreThatForgets has compactions too, which end watches that are behind.
 func TestWatchesOfAStoreThatForgets(t *testing.T) {
-	for range 20 {
+	for range 10 {
 		runWatchModel(t, rand.Uint64(), watchModel{writes: 150, watches: 12, compact: true})
 	}
 }
@@ -48,14 +48,15 @@ type watchModel struct {
 func runWatchModel(t *testing.T, seed uint64, model watchModel) {
 	t.Helper()
 	t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-		withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+		withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+			t := c.t
 			store := newModelStore(rand.New(rand.NewPCG(seed, 0)))
 			var serving, reading sync.WaitGroup
 			stop := make(chan struct{})
 			serving.Go(func() { store.accept(c, &serving, stop) })
 			for range model.watches {
-				reader := newModelReader(store, model)
-				reading.Go(func() { reader.run(t, cli) })
+				reader := newModelReader(t, store, model)
+				reading.Go(func() { reader.run(cli) })
 			}
 			for range model.writes {
 				store.pause(200 * time.Millisecond)
@@ -89,6 +90,7 @@ func runWatchModel(t *testing.T, seed uint64, model watchModel) {
 
 // modelReader reads one watch, and knows what it must be told.
 type modelReader struct {
+	t       *testing.T
 	store   *modelStore
 	key     string
 	options []clientv3.OpOption
@@ -98,8 +100,10 @@ type modelReader struct {
 	leaves  time.Duration          // when it ends by itself; zero for not at all
 }
 
-func newModelReader(store *modelStore, model watchModel) *modelReader {
+func newModelReader(t *testing.T, store *modelStore, model watchModel) *modelReader {
+	t.Helper()
 	r := &modelReader{
+		t:       t,
 		store:   store,
 		key:     fmt.Sprintf("k%d", store.below(4)),
 		options: []clientv3.OpOption{clientv3.WithCreatedNotify()},
@@ -141,7 +145,8 @@ func newModelReader(store *modelStore, model watchModel) *modelReader {
 }
 
 // run reads until the watch ends.
-func (r *modelReader) run(t *testing.T, cli *clientv3.Client) {
+func (r *modelReader) run(cli *clientv3.Client) {
+	t := r.t
 	<-time.After(r.after)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

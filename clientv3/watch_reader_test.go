@@ -38,7 +38,8 @@ func (s watchServer) sendLarge(id, first int64) int64 {
 }
 
 func TestWatchWithASlowReader(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startedOther := startWatch(t.Context(), cli, "other")
 		server := c.acceptWatch(t)
 		other := server.accept("other", 0, 5)
@@ -82,7 +83,8 @@ func TestWatchWithASlowReader(t *testing.T) {
 }
 
 func TestWatchSuspendedWhenTheStreamIsLost(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k", clientv3.WithRev(1))
 		server := c.acceptWatch(t)
 		id := server.accept("k", 1, 5)
@@ -114,7 +116,8 @@ func TestWatchWithAReaderThatIsGone(t *testing.T) {
 	} {
 		for _, compacted := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+				withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+					t := c.t
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					started := startWatch(ctx, cli, "k")
@@ -145,7 +148,8 @@ func TestWatchWithAReaderThatIsGone(t *testing.T) {
 }
 
 func TestWatchLastResponseWaitsForASlowReader(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		id := server.accept("k", 0, 5)
@@ -171,7 +175,8 @@ func wantProgress(t *testing.T, ch clientv3.WatchChan, revision int64) {
 }
 
 func TestWatchProgressMovesWhereItGoesOn(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startedQuiet := startWatch(t.Context(), cli, "quiet")
 		server := c.acceptWatch(t)
 		quiet := server.accept("quiet", 0, 5)
@@ -192,7 +197,8 @@ func TestWatchProgressMovesWhereItGoesOn(t *testing.T) {
 }
 
 func TestWatchRequestProgress(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		if err := cli.RequestProgress(t.Context()); err != nil {
 			t.Fatalf("RequestProgress without a watch: %v", err)
 		}
@@ -239,7 +245,8 @@ func TestWatchRequestProgress(t *testing.T) {
 }
 
 func TestWatchProgressIsRequestedFromTheNextStream(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startWatch(t.Context(), cli, "k")
 		wantNothing(t, nil) // The stream is open, and waits for the server below.
 		if err := cli.RequestProgress(t.Context()); err != nil {

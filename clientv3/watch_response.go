@@ -85,8 +85,7 @@ func reasonError(reason string) error {
 	if _, after, found := strings.Cut(words, " desc = "); found {
 		words = after
 	}
-	var known rpctypes.EtcdError
-	if errors.As(rpctypes.Error(status.Error(codes.Unknown, words)), &known) {
+	if known, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(status.Error(codes.Unknown, words))); ok {
 		return known
 	}
 	return errors.New("clientv3: the server canceled the watch: " + reason)

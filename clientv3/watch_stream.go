@@ -46,7 +46,6 @@ type watchConn struct {
 	asked map[int64]*watch // that the server has not taken yet, by the ID wished for
 	order []int64          // of asked
 	live  map[int64]*watch // by the ID that the server uses
-
 }
 
 func newWatchStream(w *watcher, key string, md metadata.MD) *watchStream {

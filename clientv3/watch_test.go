@@ -141,7 +141,8 @@ func wantLast(t *testing.T, ch clientv3.WatchChan, want error) clientv3.WatchRes
 }
 
 func TestWatchReturnsWhenTheServerHasTakenIt(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		create := server.wantCreate("k", 0)
@@ -159,7 +160,8 @@ func TestWatchReturnsWhenTheServerHasTakenIt(t *testing.T) {
 }
 
 func TestWatchGoesOnAtTheNextRevision(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		server.accept("k", 0, 7)
@@ -187,7 +189,8 @@ func TestWatchGoesOnAtTheNextRevision(t *testing.T) {
 }
 
 func TestWatchFromARevision(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k", clientv3.WithRev(100))
 		server := c.acceptWatch(t)
 		server.accept("k", 100, 7) // The store is yet to come there.
@@ -201,7 +204,8 @@ func TestWatchFromARevision(t *testing.T) {
 }
 
 func TestWatchDeliversARevisionWhole(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k", clientv3.WithRev(3))
 		server := c.acceptWatch(t)
 		id := server.accept("k", 3, 9)
@@ -227,7 +231,8 @@ func TestWatchDeliversARevisionWhole(t *testing.T) {
 }
 
 func TestWatchesShareAStream(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startedA := startWatch(t.Context(), cli, "a")
 		server := c.acceptWatch(t)
 		a := server.wantCreate("a", 0)
@@ -252,7 +257,8 @@ func TestWatchesShareAStream(t *testing.T) {
 }
 
 func TestWatchesOfOtherMetadataHaveAStreamOfTheirOwn(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startWatch(t.Context(), cli, "k")
 		plain := c.acceptWatch(t)
 		plain.wantCreate("k", 0)
@@ -271,7 +277,8 @@ func TestWatchesOfOtherMetadataHaveAStreamOfTheirOwn(t *testing.T) {
 }
 
 func TestWatchIDsThatAProxyChose(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "a")
 		server := c.acceptWatch(t)
 		server.wantCreate("a", 0)
@@ -289,7 +296,8 @@ func TestWatchIDsThatAProxyChose(t *testing.T) {
 }
 
 func TestWatchCanceledBeforeItIsTaken(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "other")
 		server := c.acceptWatch(t)
 		other := server.accept("other", 0, 5)
@@ -310,7 +318,8 @@ func TestWatchCanceledBeforeItIsTaken(t *testing.T) {
 }
 
 func TestWatchEndsWithItsContext(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ctx, cancel := context.WithCancel(t.Context())
 		started := startWatch(ctx, cli, "k")
 		server := c.acceptWatch(t)
@@ -335,7 +344,8 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 }
 
 func TestWatchOfAnEndedContextIsClosed(t *testing.T) {
-	withMembers(t, func(t *testing.T, _ *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		wantClosed(t, cli.Watch(ctx, "k"))
@@ -343,7 +353,8 @@ func TestWatchOfAnEndedContextIsClosed(t *testing.T) {
 }
 
 func TestWatchCompacted(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k", clientv3.WithRev(2))
 		server := c.acceptWatch(t)
 		id := server.accept("k", 2, 90)
@@ -371,7 +382,8 @@ func TestWatchToldWhyTheServerEndsIt(t *testing.T) {
 	} {
 		for _, created := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, refused: %v", tc.reason, created), func(t *testing.T) {
-				withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+				withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+					t := c.t
 					started := startWatch(t.Context(), cli, "k")
 					server := c.acceptWatch(t)
 					id := int64(-1) // A refusal has no ID.
@@ -394,7 +406,8 @@ func TestWatchToldWhyTheServerEndsIt(t *testing.T) {
 }
 
 func TestWatchCreatedNotify(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k", clientv3.WithCreatedNotify())
 		server := c.acceptWatch(t)
 		server.accept("k", 0, 5)
@@ -411,7 +424,8 @@ func TestWatchCreatedNotify(t *testing.T) {
 }
 
 func TestWatchOptionsReachTheServer(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		startWatch(t.Context(), cli, "k", clientv3.WithPrefix(), clientv3.WithPrevKV(),
 			clientv3.WithFilterPut(), clientv3.WithFilterDelete(), clientv3.WithFragment())
 		create := c.acceptWatch(t).wantCreate("k", 0)
@@ -423,7 +437,8 @@ func TestWatchOptionsReachTheServer(t *testing.T) {
 }
 
 func TestWatchWithWrongOptions(t *testing.T) {
-	withMembers(t, func(t *testing.T, _ *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		ch := cli.Watch(t.Context(), "k", clientv3.WithLease(1))
 		resp := <-ch
 		if resp.Err() == nil || !strings.Contains(resp.Err().Error(), "WithLease") || !resp.Canceled {
@@ -434,7 +449,8 @@ func TestWatchWithWrongOptions(t *testing.T) {
 }
 
 func TestWatchErrorThatNoOtherStreamMends(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		started := startWatch(t.Context(), cli, "k")
 		server := c.acceptWatch(t)
 		server.accept("k", 0, 5)
@@ -445,7 +461,8 @@ func TestWatchErrorThatNoOtherStreamMends(t *testing.T) {
 }
 
 func TestWatchClose(t *testing.T) {
-	withMembers(t, func(t *testing.T, c *streamMembers, cli *clientv3.Client) {
+	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
+		t := c.t
 		w := clientv3.NewWatcher(cli)
 		started := startWatch(t.Context(), w, "k")
 		server := c.acceptWatch(t)
