@@ -43,14 +43,15 @@ type Config struct {
 	// reconnects it. Changes of the endpoints do not reach it.
 	RetryDialer EndpointDialer `json:"-"`
 
-	// DialTimeout is how long New waits for a connection, and how long one attempt
-	// to make a connection may take later on. Zero means that New does not wait,
-	// and that an attempt takes at most 20 seconds.
+	// DialTimeout is how long [New] waits for a connection, and for the first token
+	// if there is a Username. It also bounds each attempt to make a connection later
+	// on. Zero means that New does not wait, and that an attempt takes at most 20
+	// seconds.
 	DialTimeout time.Duration `json:"dial-timeout"`
 
-	// DialKeepAliveTime is how long a connection with calls under way may be
-	// silent before it is asked for a sign of life. Zero means 10 seconds, which
-	// is also the least that grpc-go accepts; negative means never.
+	// DialKeepAliveTime is how long a connection may be silent before it is asked for
+	// a sign of life, so that calls leave a member that has stopped. Zero means 10
+	// seconds, which is also the least that grpc-go accepts; negative means never.
 	DialKeepAliveTime time.Duration `json:"dial-keep-alive-time"`
 
 	// DialKeepAliveTimeout is how long the sign of life may take before the
@@ -92,7 +93,9 @@ type Config struct {
 	// Logger hears of failures that no call returns. Nil means nobody does.
 	Logger Logger `json:"-"`
 
-	// PermitWithoutStream asks for signs of life also without calls under way.
+	// PermitWithoutStream asks for signs of life also on connections without calls
+	// under way. It matters only for servers without a health service, as the client
+	// has a call of that under way on each connection.
 	PermitWithoutStream bool `json:"permit-without-stream"`
 
 	// MaxUnaryRetries is how often a call is repeated at most. Zero means 100.
