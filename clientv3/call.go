@@ -56,6 +56,9 @@ type attempt struct {
 // call sends request to any endpoint, and again while that is safe and may help.
 // The error is what the user is to see.
 func (c *caller) call(ctx context.Context, method string, request, reply any, e effect) error {
+	if c.conn == nil {
+		return ErrNoAvailableEndpoints
+	}
 	a := attempt{effect: e}
 	for {
 		var err error
@@ -151,6 +154,9 @@ func (c *caller) invokeWatched(ctx context.Context, method string, request, repl
 // openStream starts a stream at any endpoint with the token that is valid now,
 // once. Who reads from it decides by again what to do when it fails.
 func (c *caller) openStream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, *token, error) {
+	if c.conn == nil {
+		return nil, nil, ErrNoAvailableEndpoints
+	}
 	used, err := c.token.ensure(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -9,7 +9,8 @@ import (
 )
 
 var (
-	// ErrNoAvailableEndpoints is returned by New for a Config without endpoints.
+	// ErrNoAvailableEndpoints is returned by New for a Config without endpoints, and
+	// by the calls of a client that [NewCtxClient] made.
 	ErrNoAvailableEndpoints = errors.New("clientv3: no available endpoints")
 
 	// ErrOldCluster is returned by New with Config.RejectOldCluster for a cluster
@@ -78,7 +79,8 @@ func NewFromURLs(urls []string) (*Client, error) {
 }
 
 // NewCtxClient makes a client without a connection, for programs that put
-// implementations of their own into its interfaces. Ctx is canceled with ctx.
+// implementations of their own into its interfaces, which are nil at first. Its
+// Ctx ends with ctx.
 func NewCtxClient(ctx context.Context) *Client {
 	return newClient(Config{Context: ctx})
 }
@@ -89,14 +91,15 @@ func newClient(cfg Config) *Client {
 		parent = context.Background()
 	}
 	c := &Client{config: cfg, caller: newCaller(&cfg)}
+	c.endpoints = newEndpointList(cfg.TLS != nil)
 	c.ctx, c.cancel = context.WithCancel(parent)
 	return c
 }
 
 // open connects c as its configuration says.
 func (c *Client) open() error {
-	var err error
-	if c.endpoints, err = newEndpointList(c.config.Endpoints, c.config.TLS != nil); err != nil {
+	err := c.endpoints.set(c.config.Endpoints)
+	if err != nil {
 		return err
 	}
 	c.token = newTokenSource(c)

@@ -156,6 +156,12 @@ func TestNewCtxClient(t *testing.T) {
 	if c.Ctx().Err() != nil || c.ActiveConnection() != nil || len(c.Endpoints()) != 0 {
 		t.Error("it has more than a context")
 	}
+	if _, err := clientv3.NewKV(c).Get(ctx, "k"); !errors.Is(err, clientv3.ErrNoAvailableEndpoints) {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := clientv3.NewMaintenance(c).Snapshot(ctx); !errors.Is(err, clientv3.ErrNoAvailableEndpoints) {
+		t.Errorf("snapshot: %v", err)
+	}
 	cancel()
 	<-c.Ctx().Done()
 	if err := c.Close(); err != nil {

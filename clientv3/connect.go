@@ -41,8 +41,8 @@ const (
 // Dial connects to one endpoint alone, with the credentials and options of the
 // client. It does not wait for the connection, which is the caller's to close.
 func (c *Client) Dial(ep string) (*grpc.ClientConn, error) {
-	list, err := newEndpointList([]string{ep}, c.config.TLS != nil)
-	if err != nil {
+	list := newEndpointList(c.config.TLS != nil)
+	if err := list.set([]string{ep}); err != nil {
 		return nil, err
 	}
 	return c.dial(list)

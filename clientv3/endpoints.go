@@ -1,6 +1,7 @@
 package clientv3
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -20,12 +21,8 @@ type endpointList struct {
 	texts []string
 }
 
-func newEndpointList(texts []string, tlsByDefault bool) (*endpointList, error) {
-	l := &endpointList{tlsByDefault: tlsByDefault, resolver: manual.NewBuilderWithScheme(scheme)}
-	if err := l.set(texts); err != nil {
-		return nil, err
-	}
-	return l, nil
+func newEndpointList(tlsByDefault bool) *endpointList {
+	return &endpointList{tlsByDefault: tlsByDefault, resolver: manual.NewBuilderWithScheme(scheme)}
 }
 
 // set replaces all endpoints, or none if one of texts is wrong.
@@ -45,6 +42,21 @@ func (l *endpointList) set(texts []string) error {
 	return nil
 }
 
+// refusePlain returns an error if all endpoints are TLS and one of texts is not.
+func (l *endpointList) refusePlain(texts []string) error {
+	isPlain := func(text string) bool {
+		e, err := parseEndpoint(text, l.tlsByDefault)
+		return err == nil && !e.tls
+	}
+	if slices.ContainsFunc(l.get(), isPlain) {
+		return nil
+	}
+	if i := slices.IndexFunc(texts, isPlain); i >= 0 {
+		return fmt.Errorf("clientv3: a member advertises %q, where all would be sent in plain", texts[i])
+	}
+	return nil
+}
+
 func (l *endpointList) get() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,9 +72,6 @@ func (l *endpointList) count() int {
 // Endpoints returns the endpoints as they were last given by Config,
 // [Client.SetEndpoints] or [Client.Sync].
 func (c *Client) Endpoints() []string {
-	if c.endpoints == nil {
-		return slices.Clone(c.config.Endpoints)
-	}
 	return c.endpoints.get()
 }
 

@@ -156,13 +156,14 @@ func (m *maintenance) Downgrade(ctx context.Context, action DowngradeAction, ver
 // wants to know, so the request is sent at most twice, which is enough for a new
 // token.
 func sendTo[R any](ctx context.Context, c *Client, endpoint, method string, request any, e effect) (*R, error) {
-	list, err := newEndpointList([]string{endpoint}, c.config.TLS != nil)
-	if err != nil {
+	list := newEndpointList(c.config.TLS != nil)
+	if err := list.set([]string{endpoint}); err != nil {
 		return nil, err
 	}
 	one := c.caller
 	one.endpoints = list
 	one.retries.limit = 1
+	var err error
 	if one.conn, err = c.dial(list); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ const syncTimeout = 5 * time.Second
 
 // Sync replaces the endpoints by those that the cluster's members advertise. Members
 // that have not started yet are left out, and so are learners, which do not
-// serve everything. The endpoints stay as they are if there is an error.
+// serve everything. The endpoints stay as they are if there is an error, which it
+// is too if all of them are TLS and one that is advertised is not.
 func (c *Client) Sync(ctx context.Context) error {
 	list, err := c.MemberList(ctx)
 	if err != nil {
@@ -33,6 +34,9 @@ func (c *Client) Sync(ctx context.Context) error {
 		return errors.New("clientv3: the members advertise no endpoint")
 	}
 	slices.Sort(found)
+	if err = c.endpoints.refusePlain(found); err != nil {
+		return err
+	}
 	return c.endpoints.set(slices.Compact(found))
 }
 

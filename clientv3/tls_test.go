@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -91,6 +92,32 @@ func TestPlainAndTLSEndpoints(t *testing.T) {
 		}
 		return len(plain.got()) > 0 && len(secure.got()) > 0
 	})
+}
+
+// TestSyncDoesNotGiveUpTLS has a member advertise a plain endpoint, where the
+// token would be seen by all.
+func TestSyncDoesNotGiveUpTLS(t *testing.T) {
+	a := newAuthority(t)
+	m, _ := serveTLS(t, a, listen(t, "tcp", "127.0.0.1:0"))
+	c := connect(t, clientv3.Config{
+		Endpoints: []string{m.addr},
+		TLS:       &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{a.certificate("client")}},
+	})
+	var urls atomic.Pointer[[]string]
+	m.mu.Lock()
+	m.answer = membership(&urls)
+	m.mu.Unlock()
+	urls.Store(&[]string{"https://" + m.addr})
+	if err := c.Sync(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	urls.Store(&[]string{"https://" + m.addr, "http://h:1"})
+	if err := c.Sync(soon(t)); err == nil || !strings.Contains(err.Error(), `"http://h:1"`) {
+		t.Errorf("got error %v", err)
+	}
+	if got := c.Endpoints(); !slices.Equal(got, []string{"https://" + m.addr}) {
+		t.Errorf("endpoints are %v", got)
+	}
 }
 
 func TestTLSFailuresAreTold(t *testing.T) {
