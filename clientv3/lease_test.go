@@ -339,7 +339,7 @@ func TestKeepAliveClose(t *testing.T) {
 func TestKeepAliveOfManyLeases(t *testing.T) {
 	withMembers(t, func(c *streamMembers, cli *clientv3.Client) {
 		t := c.t
-		const leases = 10_000
+		const leases = 2_000
 		const ttl = 60
 		before := runtime.NumGoroutine()
 		var channels []keepAlives
@@ -353,7 +353,7 @@ func TestKeepAliveOfManyLeases(t *testing.T) {
 
 		// All on one stream, and spread more from round to round.
 		asked := make(map[int64]time.Time)
-		ends := time.Now().Add(2 * time.Minute)
+		ends := time.Now().Add(time.Minute)
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
 			for {
@@ -386,12 +386,12 @@ func TestKeepAliveOfManyLeases(t *testing.T) {
 			}
 			seconds[last.Unix()]++
 		}
-		if len(seconds) < 3 {
+		if len(seconds) < 2 {
 			t.Errorf("all renewals are within %d seconds", len(seconds))
 		}
 		for _, ch := range channels {
-			if len(ch) < 6 {
-				t.Fatalf("%d answers came in two minutes", len(ch))
+			if len(ch) < 3 {
+				t.Fatalf("%d answers came in a minute", len(ch))
 			}
 		}
 	}, "m0:1")

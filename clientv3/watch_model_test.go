@@ -19,7 +19,7 @@ import (
 // TestWatchesOfAStoreThatKeepsFailing compares what each of many watches tells with the
 // history of a store whose servers break streams, reorder, delay and fragment.
 func TestWatchesOfAStoreThatKeepsFailing(t *testing.T) {
-	for range 20 {
+	for range 12 {
 		runWatchModel(t, rand.Uint64(), watchModel{writes: 150, watches: 12})
 	}
 }
@@ -27,7 +27,7 @@ func TestWatchesOfAStoreThatKeepsFailing(t *testing.T) {
 // TestSlowWatchesOfAStoreThatKeepsFailing is the same with so much to read that the
 // watches are suspended time and again.
 func TestSlowWatchesOfAStoreThatKeepsFailing(t *testing.T) {
-	for range 3 {
+	for range 2 {
 		runWatchModel(t, rand.Uint64(), watchModel{writes: 60, watches: 4, size: 700_000})
 	}
 }
