@@ -27,8 +27,11 @@ type gate struct {
 func (g *gate) answer(ctx context.Context, message any) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	md, _ := metadata.FromIncomingContext(ctx)
 	if login, ok := message.(*pb.AuthenticateRequest); ok {
 		switch {
+		case len(md.Get("token")) > 0: // as etcd 3.4 does
+			return nil, rpctypes.ErrGRPCInvalidAuthToken
 		case g.off:
 			return nil, rpctypes.ErrGRPCAuthNotEnabled
 		case login.GetName() != "root" || login.GetPassword() != "secret":
@@ -38,7 +41,6 @@ func (g *gate) answer(ctx context.Context, message any) (any, error) {
 		g.latest = fmt.Sprintf("token %d", g.issued)
 		return &pb.AuthenticateResponse{Token: g.latest}, nil
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
 	switch token := strings.Join(md.Get("token"), ","); {
 	case g.off || token == g.latest:
 		return answerEmpty(ctx, message)
