@@ -56,7 +56,7 @@ func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 && !swallows.Load() {
-			if _, err := to.Write(buffer[:n]); err != nil {
+			if _, failed := to.Write(buffer[:n]); failed != nil {
 				return
 			}
 		}
