@@ -1,0 +1,60 @@
+// Package keysapi serves client.KeysAPI and client.MembersAPI on clusters that have
+// only the v3 API, as etcd 3.6 and later.
+//
+// A program moves by changing how it makes its KeysAPI:
+//
+//	cluster, err := keysapi.Open(ctx, client.Config{Endpoints: endpoints})
+//	if err != nil {
+//		return err
+//	}
+//	defer cluster.Close()
+//	resp, err := cluster.Keys.Get(ctx, "/config", nil)
+//
+// [Open] takes the v2 API where the server has it. [New] makes a KeysAPI of a v3
+// client. What is built on KeysAPI works on both: client.Events, client.Modify, and
+// the packages mirror and concurrency.
+//
+// # Layout
+//
+// The value of the key /a/b is that of the key /a/b in the v3 store, as etcdctl
+// migrate writes it. A directory is a key that ends in a slash, with an empty value;
+// migrated directories have none and are there as long as something is in them. A
+// directory with nodes of CreateInOrder has a key that ends in a slash and a NUL.
+// Other keys with a NUL, and those whose names are empty, are not seen.
+//
+// An index is a revision. A write is one transaction, which also has what is needed to
+// tell why it was refused; a write with a TTL grants a lease before it, and a Get of
+// nodes with a TTL asks for the time that their leases have left. A Get of a directory
+// reads all that is below it, Recursive or not, as v3 can't leave it out.
+//
+// # Errors
+//
+// A refusal is a client.Error with the code, status, message, cause and index of v2.
+// Without enough permissions, or with a wrong password, it has the code 110. A failure
+// of a call is a *client.ClusterError, and that of a write is ErrOutcomeUnknown unless
+// it had no effect. Anything else that the server says, as that its space is used up,
+// is a *client.ReplyError that wraps an error of package rpctypes. Error.Endpoint is
+// empty.
+//
+// # What is not as in v2
+//
+//   - A node that is set anew keeps its CreatedIndex until it is deleted.
+//   - Events of writes say "set", whether it was create, update or compareAndSwap, and
+//     "delete" for compareAndDelete. The answers to these calls say what v2 says.
+//   - The shortest TTL is what the server allows for leases, about two seconds.
+//   - When the TTL of a directory ends, what is in it stays.
+//   - A refresh with the TTL that the node has does not change its index. One with
+//     another TTL is an event.
+//   - An update of a directory changes its ModifiedIndex; etcd 3.5 answers it with 500.
+//   - An event "expire" tells no time in PrevNode.Expiration. A removal of a node with
+//     a TTL that is read later than that TTL says "expire" too.
+//   - The name that CreateInOrder gives is the index of the node only while nobody else
+//     writes. It is always unique in its directory and greater than those before.
+//   - A watch reaches back to the last compaction, not for 1,000 events. One that
+//     catches up is told of the removal of a directory above its key only if the key
+//     was there.
+//   - A lease stays until its TTL has passed when its node is written or deleted.
+//   - Users and roles are those of v3. A user needs permission for the key, what is
+//     below it, and the directories above it.
+//   - A key has at most 60 elements or so, by the server's --max-txn-ops.
+package keysapi

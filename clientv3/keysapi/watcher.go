@@ -1,0 +1,224 @@
+package keysapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/clientv3"
+)
+
+// Watcher implements client.KeysAPI.
+func (k *keysAPI) Watcher(key string, opts *client.WatcherOptions) client.Watcher {
+	w := &watcher{k: k}
+	w.p, w.err = placeOf(k.prefix, key)
+	if opts != nil {
+		w.recursive, w.hidden = opts.Recursive, opts.Hidden
+		if opts.AfterIndex > 0 {
+			w.next = int64(opts.AfterIndex) + 1
+		}
+	}
+	return w
+}
+
+// A watcher has a watch of the v3 API only while Next waits, as there is nothing to
+// close it by.
+type watcher struct {
+	k         *keysAPI
+	p         place
+	err       error // why the key can't be watched
+	recursive bool
+	hidden    bool
+	next      int64              // the first revision of interest; 0: from the first Next on
+	ready     []*client.Response // events that came at one time with those that were returned
+}
+
+// Next implements client.Watcher.
+func (w *watcher) Next(ctx context.Context) (*client.Response, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
+	for len(w.ready) == 0 {
+		if err := w.poll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	ev := w.ready[0]
+	w.ready = w.ready[1:]
+	return ev, nil
+}
+
+// poll watches until something is ready. It ends without when history was lost and
+// nothing in it.
+func (w *watcher) poll(ctx context.Context) error {
+	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	from := w.p.file
+	if w.p.isRoot() {
+		from = w.p.marker
+	}
+	var taken *client.Response
+	for r := range w.k.c.Watch(watchCtx, from, clientv3.WithRange(w.p.end), clientv3.WithRev(w.next),
+		clientv3.WithPrevKV(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify()) {
+		switch {
+		case errors.Is(r.Err(), rpctypes.ErrCompacted):
+			return w.getOver(ctx, r.CompactRevision)
+		case r.Err() != nil && ctx.Err() != nil:
+			return ctx.Err()
+		case r.Err() != nil:
+			return callError(r.Err(), reads)
+		case r.Created:
+			if taken = response("", r.Header); w.next == 0 {
+				w.next = r.Header.Revision + 1
+			}
+		case r.IsProgressNotify():
+			w.next = max(w.next, r.Header.Revision+1)
+		}
+		if len(r.Events) == 0 {
+			continue
+		}
+		ready, err := w.eventsOf(ctx, r.Events, taken)
+		if err != nil {
+			return err
+		}
+		w.next = r.Events[len(r.Events)-1].Kv.ModRevision + 1
+		if w.ready = ready; len(ready) > 0 {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &client.ClusterError{Errors: []error{errWatchEnded}, Attempts: []client.Attempt{{Err: errWatchEnded}}}
+}
+
+var errWatchEnded = errors.New("keysapi: the watch has ended, as it does when the client is closed")
+
+// getOver goes on where history was lost if the node shows that nothing was missed,
+// which one that is gone, and what is below a directory, does not.
+func (w *watcher) getOver(ctx context.Context, oldest int64) error {
+	resp, err := w.k.commit(ctx, reads, nil, surveyOps(w.p), nil)
+	if err != nil {
+		return err
+	}
+	s := surveyOf(w.p, uint64(resp.Header.Revision), resp.Responses)
+	wanted := w.next
+	w.next = resp.Header.Revision + 1
+	unchanged := s.here.file != nil && s.here.file.ModRevision < wanted
+	if marker := s.here.dir; marker != nil && string(marker.Key) == w.p.marker && !w.recursive {
+		unchanged = marker.ModRevision < wanted
+	}
+	if unchanged {
+		return nil
+	}
+	return s.refuse(client.ErrorCodeEventIndexCleared, fmt.Sprintf("the requested history has been cleared [%d/%d]", oldest, wanted))
+}
+
+// eventsOf gives those events of v2 that the watch is for.
+func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event, taken *client.Response) ([]*client.Response, error) {
+	var all []*client.Response
+	for begin, end := 0, 0; begin < len(events); begin = end {
+		revision := events[begin].Kv.ModRevision
+		var ours []*clientv3.Event
+		for end = begin; end < len(events) && events[end].Kv.ModRevision == revision; end++ {
+			if key := string(events[end].Kv.Key); key == w.p.file || strings.HasPrefix(key, w.p.marker) {
+				ours = append(ours, events[end])
+			}
+		}
+		for _, c := range changesOf(w.k.prefix, ours) {
+			if !w.concerns(c.key) {
+				continue
+			}
+			ev, err := w.event(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			ev.Index, ev.ClusterID = taken.Index, taken.ClusterID
+			all = append(all, ev)
+		}
+	}
+	return all, nil
+}
+
+func (w *watcher) concerns(key string) bool {
+	if key == w.p.key {
+		return true
+	}
+	below := strings.TrimPrefix(key, strings.TrimSuffix(w.p.key, "/"))
+	return w.recursive && (w.hidden || !strings.Contains(below, "/_"))
+}
+
+func (w *watcher) event(ctx context.Context, c change) (*client.Response, error) {
+	if c.deleted && c.key == w.p.key {
+		above, err := w.removedAbove(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		c = above
+	}
+	ev, found := &client.Response{Action: "set"}, leases{}
+	if c.prev != nil {
+		ev.PrevNode = fileNode(c.key, c.prev)
+		if c.prevDir {
+			ev.PrevNode = dirNode(c.key, c.prev)
+		}
+		found.note(ev.PrevNode, c.prev)
+	}
+	switch {
+	case c.deleted:
+		ev.Action = "delete"
+		ev.Node = &client.Node{Key: c.key, Dir: c.dir, ModifiedIndex: uint64(c.kv.ModRevision)}
+		if ev.PrevNode != nil {
+			ev.Node.CreatedIndex = ev.PrevNode.CreatedIndex
+		}
+	case c.dir:
+		ev.Node = dirNode(c.key, c.kv)
+	default:
+		ev.Node = fileNode(c.key, c.kv)
+	}
+	if !c.deleted {
+		found.note(ev.Node, c.kv)
+	}
+	if err := w.k.tellTTLs(ctx, found); err != nil {
+		return nil, err
+	}
+	// A lease that is gone took the node along.
+	if c.deleted && c.prev != nil && c.prev.Lease != 0 && ev.PrevNode.TTL == 0 {
+		ev.Action = "expire"
+	}
+	return ev, nil
+}
+
+// removedAbove gives the removal of the directory with which the watched node was
+// removed, or the removal of the node itself.
+func (w *watcher) removedAbove(ctx context.Context, c change) (change, error) {
+	if len(w.p.above) == 0 {
+		return c, nil
+	}
+	var ops []clientv3.Op
+	for _, at := range w.p.above {
+		ops = append(ops, clientv3.OpGet(at.marker, clientv3.WithRev(c.kv.ModRevision-1)), clientv3.OpGet(at.marker, clientv3.WithRev(c.kv.ModRevision)))
+	}
+	resp, err := w.k.commit(ctx, reads, nil, ops, nil)
+	var reply *client.ReplyError
+	switch {
+	case errors.As(err, &reply) && errors.Is(reply.Err, rpctypes.ErrCompacted):
+		return c, nil // Nobody knows any more.
+	case err != nil:
+		return c, err
+	}
+	for i, at := range w.p.above {
+		before, after := firstOf(resp.Responses[2*i]), firstOf(resp.Responses[2*i+1])
+		if before != nil && after == nil {
+			return change{key: at.key, dir: true, deleted: true, kv: c.kv, prev: before, prevDir: true}, nil
+		}
+	}
+	return c, nil
+}
