@@ -39,8 +39,7 @@ func callError(err error, k kind) error {
 }
 
 func codeOf(err error) codes.Code {
-	var typed rpctypes.EtcdError
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[rpctypes.EtcdError](err); ok {
 		return typed.Code()
 	}
 	return status.Code(err)

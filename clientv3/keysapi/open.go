@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg client.Config, opts ...Option) (*Cluster, err
 	if err != nil {
 		return nil, err
 	}
-	if opened.V3, err = clientv3.New(v3); err != nil {
+	if opened.V3, err = clientv3.New(v3); err != nil { //nolint:contextcheck // The client outlives the call.
 		return nil, callError(err, reads)
 	}
 	opened.Keys, opened.Members = New(opened.V3, opts...), NewMembersAPI(opened.V3)

@@ -124,13 +124,14 @@ func (w *watcher) getOver(ctx context.Context, oldest int64) error {
 // eventsOf gives those events of v2 that the watch is for.
 func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event, taken *client.Response) ([]*client.Response, error) {
 	var all []*client.Response
-	for begin, end := 0, 0; begin < len(events); begin = end {
-		revision := events[begin].Kv.ModRevision
+	for len(events) > 0 {
+		revision := events[0].Kv.ModRevision
 		var ours []*clientv3.Event
-		for end = begin; end < len(events) && events[end].Kv.ModRevision == revision; end++ {
-			if key := string(events[end].Kv.Key); key == w.p.file || strings.HasPrefix(key, w.p.marker) {
-				ours = append(ours, events[end])
+		for len(events) > 0 && events[0].Kv.ModRevision == revision {
+			if key := string(events[0].Kv.Key); key == w.p.file || strings.HasPrefix(key, w.p.marker) {
+				ours = append(ours, events[0])
 			}
+			events = events[1:]
 		}
 		for _, c := range changesOf(w.k.prefix, ours) {
 			if !w.concerns(c.key) {

@@ -93,3 +93,9 @@ func TestBridgeKeepsTTLsAsV2Does(t *testing.T) {
 		}
 	})
 }
+
+// playOnce plays one script on each server.
+func playOnce(t *testing.T, s script) {
+	t.Helper()
+	onEach(t, func(t *testing.T, ctx context.Context, st *stage) { st.mustAgree(ctx, t, s) })
+}

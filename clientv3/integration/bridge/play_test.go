@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,24 +26,42 @@ type stage struct {
 // theEnd is the value by which watches know that all has been told.
 const theEnd = "the end"
 
+// reduceTimeout is how long a script that fails is cut down.
+const reduceTimeout = time.Minute
+
+// playTimeout bounds one script of 100 calls, which takes half a second.
+const playTimeout = 30 * time.Second
+
 // play gives the first difference, or nothing. It plays below a root of its own, and
 // leaves nothing there.
 func (st *stage) play(ctx context.Context, s script) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, playTimeout)
+	defer cancel()
 	st.plays++
 	p := &play{stage: st, ctx: ctx, root: fmt.Sprintf("/r%d", st.plays), renewed: map[string]bool{}, there: map[int]map[uint64]bool{}}
-	if err := p.align(); err != nil {
+	index, err := p.align()
+	if err != nil {
 		return "", err
 	}
-	difference, err := p.steps(s)
+	difference, err := p.steps(s, index)
 	if difference == "" && err == nil {
 		difference, err = p.watches(s.Watches)
 	}
-	for _, kapi := range []client.KeysAPI{st.v2, st.bridge} {
-		if _, removeErr := kapi.Delete(ctx, p.root, &client.DeleteOptions{Recursive: true}); removeErr != nil && !client.IsKeyNotFound(removeErr) {
-			err = errors.Join(err, removeErr)
+	return difference, errors.Join(err, removeAll(ctx, st.v2), removeAll(ctx, st.bridge))
+}
+
+// removeAll removes what scripts have left, the root's children of CreateInOrder too.
+func removeAll(ctx context.Context, kapi client.KeysAPI) error {
+	root, err := kapi.Get(ctx, "/", &client.GetOptions{Quorum: true})
+	if err != nil {
+		return err
+	}
+	for _, n := range root.Node.Nodes {
+		if _, err = kapi.Delete(ctx, n.Key, &client.DeleteOptions{Recursive: true}); err != nil {
+			return err
 		}
 	}
-	return difference, err
+	return nil
 }
 
 type play struct {
@@ -53,35 +73,39 @@ type play struct {
 	after   []uint64                // by watch: the index at which it begins
 }
 
-// align brings both stores to the same index.
-func (p *play) align() error {
+// align brings both stores to the same index, and gives that of v2.
+func (p *play) align() (uint64, error) {
 	for range 100_000 {
 		v2, err := p.v2.Get(p.ctx, "/", nil)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		v3, err := p.bridge.Get(p.ctx, "/", &client.GetOptions{Quorum: true})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		behind := p.v2
 		switch {
 		case v2.Index == v3.Index || !p.indexes:
-			return nil
+			return v2.Index, nil
 		case v3.Index < v2.Index:
 			behind = p.bridge
 		}
 		if _, err = behind.Set(p.ctx, "/_padding", "", nil); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return errors.New("the indexes are too far from each other")
+	return 0, errors.New("the indexes are too far from each other")
 }
 
-func (p *play) steps(s script) (string, error) {
-	p.after = make([]uint64, len(s.Watches))
-	index := uint64(0)
+func (p *play) steps(s script, index uint64) (string, error) {
+	p.after = slices.Repeat([]uint64{index}, len(s.Watches))
 	for i, step := range s.Steps {
+		for w := range s.Watches {
+			if s.Watches[w].At >= i {
+				p.after[w] = index
+			}
+		}
 		if step.isDirUpdate() {
 			if resp, err := p.v2.Get(p.ctx, under(p.root, step.Key), nil); err == nil && resp.Node.Dir {
 				continue
@@ -93,22 +117,25 @@ func (p *play) steps(s script) (string, error) {
 		if p.ctx.Err() != nil {
 			return "", p.ctx.Err()
 		}
-		p.note(want)
 		if diff := cmp.Diff(p.answerOf(want, wantErr), p.answerOf(got, gotErr)); diff != "" {
 			return fmt.Sprintf("step %d, %s %s (-v2 +bridge):\n%s", i, step.Op, step.Key, diff), nil
+		}
+		key := under(p.root, step.Key)
+		if want != nil && want.Action == "set" {
+			p.renewed[key] = !step.Set.Dir // The bridge keeps its createdIndex.
 		}
 		if p.indexes {
 			if diff := p.createdDiffers(want, got); diff != "" {
 				return fmt.Sprintf("step %d, %s %s: %s", i, step.Op, step.Key, diff), nil
 			}
 		}
+		if want != nil && step.Op == "delete" {
+			maps.DeleteFunc(p.renewed, func(known string, _ bool) bool { return known == key || strings.HasPrefix(known, key+"/") })
+		}
 		if want != nil {
 			index = want.Index
 		}
 		for w := range s.Watches {
-			if min(s.Watches[w].After, len(s.Steps)-1) == i {
-				p.after[w] = index
-			}
 			if want != nil && before != nil {
 				if p.there[w] == nil {
 					p.there[w] = map[uint64]bool{}
@@ -131,23 +158,6 @@ func (p *play) look(s step, watches []watch) []bool {
 		there[i] = err == nil
 	}
 	return there
-}
-
-// note follows which nodes have another createdIndex in v3.
-func (p *play) note(resp *client.Response) {
-	if resp == nil || resp.Node == nil {
-		return
-	}
-	switch key := resp.Node.Key; {
-	case resp.Action == "delete" || resp.Action == "compareAndDelete":
-		for known := range p.renewed {
-			if known == key || strings.HasPrefix(known, key+"/") {
-				delete(p.renewed, known)
-			}
-		}
-	case resp.Action == "set" && resp.PrevNode != nil && !resp.PrevNode.Dir:
-		p.renewed[key] = !resp.Node.Dir
-	}
 }
 
 // An answer is what came of a call, in the form that is compared.
@@ -273,6 +283,8 @@ func (p *play) told(w client.Watcher, key string, there map[uint64]bool) ([]answ
 
 // reduce cuts a script that shows a difference down to what shows one.
 func (st *stage) reduce(ctx context.Context, s script, difference string) (script, string) {
+	ctx, cancel := context.WithTimeout(ctx, reduceTimeout)
+	defer cancel()
 	for size := len(s.Steps); size > 0; {
 		smaller := false
 		for at := 0; at+size <= len(s.Steps) && ctx.Err() == nil; {
@@ -298,14 +310,29 @@ func source(s script) string {
 	var b strings.Builder
 	b.WriteString("func TestFound(t *testing.T) {\n\tplayOnce(t, script{\n\t\tSteps: []step{\n")
 	for _, step := range s.Steps {
-		fmt.Fprintf(&b, "\t\t\t%s,\n", strings.TrimPrefix(strings.ReplaceAll(fmt.Sprintf("%#v", step), "bridge.step", ""), "bridge."))
+		fmt.Fprintf(&b, "\t\t\t%s,\n", literal(step))
 	}
 	b.WriteString("\t\t},\n\t\tWatches: []watch{\n")
 	for _, w := range s.Watches {
-		fmt.Fprintf(&b, "\t\t\t%s,\n", strings.TrimPrefix(fmt.Sprintf("%#v", w), "bridge.watch"))
+		fmt.Fprintf(&b, "\t\t\t%s,\n", literal(w))
 	}
 	b.WriteString("\t\t},\n\t})\n}\n")
 	return b.String()
+}
+
+// literal writes an element of a slice, without the fields that are zero.
+func literal(v any) string {
+	text := fmt.Sprintf("%#v", v)
+	text = text[strings.Index(text, "{"):]
+	for _, zero := range []string{`\b\w+:(""|0x0|0|false)(, |\})`, `\b\w+:client\.\w+\{\}(, |\})`} {
+		text = regexp.MustCompile(zero).ReplaceAllStringFunc(text, func(field string) string {
+			if strings.HasSuffix(field, ", ") {
+				return ""
+			}
+			return "}"
+		})
+	}
+	return strings.ReplaceAll(text, ", }", "}")
 }
 
 // mustAgree plays a script, and fails with the shortest one that shows a difference.

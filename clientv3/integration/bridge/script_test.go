@@ -28,11 +28,11 @@ type step struct {
 	AtIndex    bool          // PrevIndex is that of the node
 }
 
-// A watch begins after a step, and reads to the end.
+// A watch begins before a step, and reads to the end.
 type watch struct {
-	Key   string
-	After int
-	Opts  client.WatcherOptions
+	Key  string
+	At   int
+	Opts client.WatcherOptions
 }
 
 // do gives the step to a store whose tree is below root.
@@ -57,12 +57,7 @@ func (s step) do(ctx context.Context, kapi client.KeysAPI, root string) (*client
 }
 
 // under puts a key of a script below root in place of /r.
-func under(root, key string) string {
-	if rest, is := strings.CutPrefix(key, "/r"); is {
-		return root + rest
-	}
-	return key
-}
+func under(root, key string) string { return strings.Replace(key, "/r", root, 1) }
 
 // isDirUpdate reports whether a server of v2 may fail: etcd 3.5 answers the update of
 // a directory with 500, which is told as a difference.
@@ -83,7 +78,7 @@ func (w writer) script(steps, watches int) script {
 	}
 	for range watches {
 		s.Watches = append(s.Watches, watch{
-			Key: w.keyBelow(), After: w.IntN(steps), Opts: client.WatcherOptions{Recursive: w.oneIn(2)},
+			Key: w.keyBelow(), At: w.IntN(steps), Opts: client.WatcherOptions{Recursive: w.oneIn(2)},
 		})
 	}
 	return s
