@@ -97,7 +97,7 @@ func deletion(p place, o *client.DeleteOptions) *removal {
 	}
 	switch {
 	case o.Recursive:
-		was := clientv3.OpGet(p.marker, clientv3.WithRange(p.end), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		was := clientv3.OpGet(p.marker, clientv3.WithRange(p.end), clientv3.WithLimit(1))
 		all := clientv3.OpDelete(p.marker, clientv3.WithRange(p.end))
 		r.otherwise = []clientv3.Op{clientv3.OpTxn([]clientv3.Cmp{isDir(p)}, []clientv3.Op{was, all}, r.otherwise)}
 	case o.Dir:

@@ -24,10 +24,11 @@ type survey struct {
 // A sight is what is at one key.
 type sight struct {
 	file *mvccpb.KeyValue
-	dir  *mvccpb.KeyValue // the first key of the directory, without its value
+	dir  *mvccpb.KeyValue // the first key of the directory
 }
 
-// surveyOps are reads of a place and the way there; options go to each of them.
+// surveyOps are reads of a place and the way there; options go to each of them. With
+// keys only, etcd 3.7 leaves out their leases, which those of the place itself need.
 func surveyOps(p place, options ...clientv3.OpOption) []clientv3.Op {
 	get := func(key string, own ...clientv3.OpOption) clientv3.Op {
 		return clientv3.OpGet(key, append(own, options...)...)
@@ -36,7 +37,7 @@ func surveyOps(p place, options ...clientv3.OpOption) []clientv3.Op {
 	for _, at := range p.above {
 		ops = append(ops, get(at.file, clientv3.WithKeysOnly()), get(at.marker, clientv3.WithRange(at.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
 	}
-	return append(ops, get(p.file), get(p.marker, clientv3.WithRange(p.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()),
+	return append(ops, get(p.file), get(p.marker, clientv3.WithRange(p.end), clientv3.WithLimit(1)),
 		get(p.inner, clientv3.WithRange(p.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
 }
 

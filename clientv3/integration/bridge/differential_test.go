@@ -25,7 +25,7 @@ const storyTimeout = 4 * time.Minute
 func TestMain(m *testing.M) { harness.Main(m, 1) }
 
 // onEach tells a story with a v2 server and the bridge on each v3 server.
-func onEach(t *testing.T, tell func(t *testing.T, ctx context.Context, st *stage)) {
+func onEach(t *testing.T, tell func(st *stage)) {
 	t.Helper()
 	v2, err := client.New(client.Config{Endpoints: start(t, etcd35(t)).Endpoints()})
 	if err != nil {
@@ -35,7 +35,7 @@ func onEach(t *testing.T, tell func(t *testing.T, ctx context.Context, st *stage
 		t.Run(server.String(), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
 			t.Cleanup(cancel)
-			tell(t, ctx, &stage{v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(t, start(t, server))), indexes: true})
+			tell(&stage{T: t, ctx: ctx, v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(t, start(t, server))), indexes: true})
 		})
 	}
 }
@@ -75,27 +75,37 @@ func newWriter(t *testing.T) writer {
 }
 
 func TestBridgeAnswersAsV2Does(t *testing.T) {
-	onEach(t, func(t *testing.T, ctx context.Context, st *stage) {
-		w := newWriter(t)
+	onEach(t, func(st *stage) {
+		w := newWriter(st.T)
 		for range *rounds {
-			st.mustAgree(ctx, t, w.script(100, 2))
+			st.mustAgree(w.script(100, 2))
 		}
 	})
 }
 
 // Indexes are not compared, as a refresh changes them in v2 only.
 func TestBridgeKeepsTTLsAsV2Does(t *testing.T) {
-	onEach(t, func(t *testing.T, ctx context.Context, st *stage) {
-		w := newWriter(t)
+	onEach(t, func(st *stage) {
+		w := newWriter(st.T)
 		w.ttls, st.indexes = true, false
 		for range *rounds {
-			st.mustAgree(ctx, t, w.script(100, 0))
+			st.mustAgree(w.script(100, 0))
 		}
+	})
+}
+
+// With keys only, etcd 3.7 tells no leases, so the TTL of the directory was missed.
+func TestRemovalTellsTheTTLOfADirectory(t *testing.T) {
+	playOnce(t, script{
+		Steps: []step{
+			{Op: "set", Key: "/r/a0/a", Set: client.SetOptions{PrevExist: "false", TTL: 2 * time.Hour, Dir: true}},
+			{Op: "delete", Key: "/r/a0/a", Delete: client.DeleteOptions{Recursive: true}},
+		},
 	})
 }
 
 // playOnce plays one script on each server.
 func playOnce(t *testing.T, s script) {
 	t.Helper()
-	onEach(t, func(t *testing.T, ctx context.Context, st *stage) { st.mustAgree(ctx, t, s) })
+	onEach(t, func(st *stage) { st.mustAgree(s) })
 }

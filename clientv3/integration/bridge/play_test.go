@@ -18,6 +18,9 @@ import (
 
 // A stage has a v2 server and the bridge, and plays scripts on both.
 type stage struct {
+	*testing.T
+	ctx context.Context
+
 	v2, bridge client.KeysAPI
 	plays      int
 	indexes    bool // the stores count alike, and their indexes are compared
@@ -322,8 +325,8 @@ func source(s script) string {
 
 // literal writes an element of a slice, without the fields that are zero.
 func literal(v any) string {
-	text := fmt.Sprintf("%#v", v)
-	text = text[strings.Index(text, "{"):]
+	_, fields, _ := strings.Cut(fmt.Sprintf("%#v", v), "{") // without the name of the type
+	text := "{" + fields
 	for _, zero := range []string{`\b\w+:(""|0x0|0|false)(, |\})`, `\b\w+:client\.\w+\{\}(, |\})`} {
 		text = regexp.MustCompile(zero).ReplaceAllStringFunc(text, func(field string) string {
 			if strings.HasSuffix(field, ", ") {
@@ -336,14 +339,14 @@ func literal(v any) string {
 }
 
 // mustAgree plays a script, and fails with the shortest one that shows a difference.
-func (st *stage) mustAgree(ctx context.Context, t *testing.T, s script) {
-	t.Helper()
-	difference, err := st.play(ctx, s)
+func (st *stage) mustAgree(s script) {
+	st.Helper()
+	difference, err := st.play(st.ctx, s)
 	if err != nil {
-		t.Fatal(err)
+		st.Fatal(err)
 	}
 	if difference != "" {
-		least, said := st.reduce(ctx, s, difference)
-		t.Fatalf("%s\n%s", said, source(least))
+		least, said := st.reduce(st.ctx, s, difference)
+		st.Fatalf("%s\n%s", said, source(least))
 	}
 }

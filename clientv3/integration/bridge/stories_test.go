@@ -18,13 +18,13 @@ import (
 // A node expires in both, and the watches that wait are told alike of it and of what
 // else happens. What both are told is that of their own servers, in the same order.
 func TestBridgeTellsNewsAsV2Does(t *testing.T) {
-	onEach(t, func(t *testing.T, ctx context.Context, st *stage) {
+	onEach(t, func(st *stage) {
 		var told [2][]string
 		for side, kapi := range []client.KeysAPI{st.v2, st.bridge} {
-			told[side] = news(ctx, t, kapi)
+			told[side] = news(st.ctx, st.T, kapi)
 		}
 		if diff := cmp.Diff(told[0], told[1]); diff != "" {
-			t.Errorf("events (-v2 +bridge):\n%s", diff)
+			st.Errorf("events (-v2 +bridge):\n%s", diff)
 		}
 	})
 }
