@@ -49,7 +49,9 @@
 //   - An event "expire" tells no time in PrevNode.Expiration. A removal of a node with
 //     a TTL that is read later than that TTL says "expire" too.
 //   - The name that CreateInOrder gives is the index of the node only while nobody else
-//     writes. It is always unique in its directory and greater than those before.
+//     writes. It is unique in its directory and greater than those that CreateInOrder
+//     gave there, as long as the directory is not deleted. It may be smaller than
+//     names that were brought along from a v2 store with a greater index.
 //   - A watch reaches back to the last compaction, not for 1,000 events. One that
 //     catches up is told of the removal of a directory above its key only if the key
 //     was there.

@@ -48,7 +48,7 @@ func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		"no UTF-8 to delete":       {remove(client.DeleteOptions{PrevValue: "\xff"}), "PrevValue"},
 		"an unknown condition":     {set("/k", "v", client.SetOptions{PrevExist: "maybe"}), "PrevExist"},
 		"a directory with a value": {set("/k", "v", client.SetOptions{Dir: true}), "value"},
-		"no context":               {get(nil, "/k"), "context"}, //nolint:staticcheck // It is what is tested.
+		"no context":               {get(nil, "/k"), "context"},
 		"a member that is none":    {keysapi.NewMembersAPI(clientv3.NewCtxClient(t.Context())).Remove(t.Context(), "xyz"), "member ID"},
 	} {
 		var refused *client.InvalidInputError
