@@ -8,45 +8,45 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coreos/etcd/clientv3"
 	"github.com/coreos/etcd/clientv3/concurrency"
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
 
-func mustCampaign(t *testing.T, e *concurrency.Election, val string) {
-	t.Helper()
-	if err := e.Campaign(t.Context(), val); err != nil {
-		t.Fatalf("Campaign: %v", err)
+func mustCampaign(tb testing.TB, e *concurrency.Election, val string) {
+	tb.Helper()
+	if err := e.Campaign(tb.Context(), val); err != nil {
+		tb.Fatalf("Campaign: %v", err)
 	}
 }
 
-func mustProclaim(t *testing.T, e *concurrency.Election, val string) {
-	t.Helper()
-	if err := e.Proclaim(t.Context(), val); err != nil {
-		t.Fatalf("Proclaim: %v", err)
+func mustProclaim(tb testing.TB, e *concurrency.Election, val string) {
+	tb.Helper()
+	if err := e.Proclaim(tb.Context(), val); err != nil {
+		tb.Fatalf("Proclaim: %v", err)
 	}
 }
 
-func mustResign(t *testing.T, e *concurrency.Election) {
-	t.Helper()
-	if err := e.Resign(t.Context()); err != nil {
-		t.Fatalf("Resign: %v", err)
+func mustResign(tb testing.TB, e *concurrency.Election) {
+	tb.Helper()
+	if err := e.Resign(tb.Context()); err != nil {
+		tb.Fatalf("Resign: %v", err)
 	}
 }
 
-func wantLeader(t *testing.T, e *concurrency.Election, val string) {
-	t.Helper()
-	response, err := e.Leader(t.Context())
+func wantLeader(tb testing.TB, e *concurrency.Election, val string) {
+	tb.Helper()
+	response, err := e.Leader(tb.Context())
 	if err != nil {
-		t.Fatalf("Leader: %v", err)
+		tb.Fatalf("Leader: %v", err)
 	}
 	if got := string(response.Kvs[0].Value); got != val {
-		t.Fatalf("the leader says %q, not %q", got, val)
+		tb.Fatalf("the leader says %q, not %q", got, val)
 	}
 }
 
 func TestElection(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		a, b := newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b)
 		first, second := concurrency.NewElection(a, "/vote"), concurrency.NewElection(b, "/vote")
@@ -95,7 +95,8 @@ func TestElection(t *testing.T) {
 }
 
 func TestLeaderWhoseKeyIsDeleted(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		e := concurrency.NewElection(s, "/vote")
@@ -120,7 +121,8 @@ func TestLeaderWhoseKeyIsDeleted(t *testing.T) {
 }
 
 func TestResumeElection(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		before := newSession(t, client)
 		e := concurrency.NewElection(before, "/vote")
 		mustCampaign(t, e, "before")
@@ -148,7 +150,8 @@ func TestResumeElection(t *testing.T) {
 
 // TestCampaignFindsItsKey has a program come back that did not note its key.
 func TestCampaignFindsItsKey(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		before := newSession(t, client)
 		e := concurrency.NewElection(before, "/vote")
 		mustCampaign(t, e, "before")
@@ -165,7 +168,8 @@ func TestCampaignFindsItsKey(t *testing.T) {
 }
 
 func TestProclaimOfUnknownOutcome(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		e := concurrency.NewElection(s, "/vote")
@@ -193,7 +197,8 @@ func TestProclaimOfUnknownOutcome(t *testing.T) {
 
 // TestLateProclaim must not undo a later one.
 func TestLateProclaim(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		e := concurrency.NewElection(s, "/vote")
@@ -218,7 +223,8 @@ func TestLateProclaim(t *testing.T) {
 }
 
 func TestElectionEndsWithTheSession(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client, concurrency.WithTTL(10))
 		e, other := concurrency.NewElection(s, "/vote"), concurrency.NewElection(s, "/vote")
 		mustCampaign(t, e, "a")
@@ -234,7 +240,8 @@ func TestElectionEndsWithTheSession(t *testing.T) {
 }
 
 func TestObserve(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		a, b := newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b)
 		first, second := concurrency.NewElection(a, "/vote"), concurrency.NewElection(b, "/vote")
@@ -279,7 +286,8 @@ func TestObserve(t *testing.T) {
 
 // TestObserveEndsWithTheClient has a reader that does not read.
 func TestObserveEndsWithTheClient(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client)
 		e := concurrency.NewElection(s, "/vote")
 		ctx, cancel := context.WithCancel(t.Context())

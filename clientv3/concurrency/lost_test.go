@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coreos/etcd/clientv3"
 	"github.com/coreos/etcd/clientv3/concurrency"
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
@@ -17,7 +16,8 @@ func TestLockOfUnknownOutcome(t *testing.T) {
 	for name, lock := range map[string]func(*concurrency.Mutex, context.Context) error{
 		"Lock": (*concurrency.Mutex).Lock, "TryLock": (*concurrency.Mutex).TryLock,
 	} {
-		fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			server, client := t.Server, t.Client
 			for what, fault := range map[string]fakeetcd.Fault{
 				"answer": loseAnswer, "request": loseRequest, "late": holdBack(server, 5*time.Second),
 				"within the hold": holdBack(server, 500*time.Millisecond),
@@ -45,7 +45,8 @@ func TestLockOfUnknownOutcome(t *testing.T) {
 // after the one that deletes it.
 func TestLockThatIsGivenUp(t *testing.T) {
 	for _, late := range []time.Duration{0, time.Second, time.Minute, time.Hour} {
-		fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			server, client := t.Server, t.Client
 			s := newSession(t, client)
 			m := concurrency.NewMutex(s, "/lock")
 			server.SetFault(once(puts, swallow(server, late)))
@@ -66,7 +67,8 @@ func TestLockThatIsGivenUp(t *testing.T) {
 // TestLateRequestMeetsTheNextLock has it create the key for another Lock, which then
 // is as any other.
 func TestLateRequestMeetsTheNextLock(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s, other := newSession(t, client), newSession(t, client)
 		defer closeAll(t, s, other)
 		m := concurrency.NewMutex(s, "/lock")
@@ -88,7 +90,8 @@ func TestLateRequestMeetsTheNextLock(t *testing.T) {
 
 // TestLateUnlock must not end the hold that came after it.
 func TestLateUnlock(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		m := concurrency.NewMutex(s, "/lock")
@@ -105,7 +108,8 @@ func TestLateUnlock(t *testing.T) {
 }
 
 func TestUnlockOfUnknownOutcome(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		m := concurrency.NewMutex(s, "/lock")
@@ -120,7 +124,8 @@ func TestUnlockOfUnknownOutcome(t *testing.T) {
 
 // TestUnlockThatIsGivenUp is finished by the session, however long that takes.
 func TestUnlockThatIsGivenUp(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		m := concurrency.NewMutex(s, "/lock")

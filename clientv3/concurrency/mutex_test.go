@@ -14,49 +14,50 @@ import (
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
 
-func mustLock(t *testing.T, m *concurrency.Mutex) {
-	t.Helper()
-	if err := m.Lock(t.Context()); err != nil {
-		t.Fatalf("Lock: %v", err)
+func mustLock(tb testing.TB, m *concurrency.Mutex) {
+	tb.Helper()
+	if err := m.Lock(tb.Context()); err != nil {
+		tb.Fatalf("Lock: %v", err)
 	}
 }
 
-func mustUnlock(t *testing.T, m *concurrency.Mutex) {
-	t.Helper()
-	if err := m.Unlock(t.Context()); err != nil {
-		t.Fatalf("Unlock: %v", err)
+func mustUnlock(tb testing.TB, m *concurrency.Mutex) {
+	tb.Helper()
+	if err := m.Unlock(tb.Context()); err != nil {
+		tb.Fatalf("Unlock: %v", err)
 	}
 }
 
-func wantWaiting(t *testing.T, result <-chan error) {
-	t.Helper()
+func wantWaiting(tb testing.TB, result <-chan error) {
+	tb.Helper()
 	synctest.Wait()
 	select {
 	case err := <-result:
-		t.Fatalf("it did not wait: %v", err)
+		tb.Fatalf("it did not wait: %v", err)
 	default:
 	}
 }
 
-func wantResult(t *testing.T, result <-chan error, want error) {
-	t.Helper()
+func wantResult(tb testing.TB, result <-chan error, want error) {
+	tb.Helper()
 	if err := <-result; !errors.Is(err, want) {
-		t.Fatalf("%v, not %v", err, want)
+		tb.Fatalf("%v, not %v", err, want)
 	}
 }
 
 // owns tells what a transaction on condition of IsOwner does.
-func owns(t *testing.T, client *clientv3.Client, m *concurrency.Mutex) bool {
-	t.Helper()
-	response, err := client.Txn(t.Context()).If(m.IsOwner()).Commit()
+func owns(tb testing.TB, client *clientv3.Client, m *concurrency.Mutex) bool {
+	tb.Helper()
+	response, err := client.Txn(tb.Context()).If(m.IsOwner()).Commit()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return response.Succeeded
 }
 
 func TestMutex(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		m := concurrency.NewMutex(s, "/lock")
@@ -83,7 +84,8 @@ func TestMutex(t *testing.T) {
 
 // TestWaitersAreServedInTurn has fifty, and compares the fences too.
 func TestWaitersAreServedInTurn(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		const waiters = 50
 		var sessions []*concurrency.Session
 		var order []int
@@ -122,7 +124,8 @@ func TestWaitersAreServedInTurn(t *testing.T) {
 
 // TestWaiterWaitsForAllOlder has the one in the middle give up.
 func TestWaiterWaitsForAllOlder(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		a, b, c := newSession(t, client), newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b, c)
 		first, third := concurrency.NewMutex(a, "/lock"), concurrency.NewMutex(c, "/lock")
@@ -145,7 +148,8 @@ func TestWaiterWaitsForAllOlder(t *testing.T) {
 }
 
 func TestTryLock(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		a, b := newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b)
 		first, second := concurrency.NewMutex(a, "/lock"), concurrency.NewMutex(b, "/lock")
@@ -170,7 +174,8 @@ func TestTryLock(t *testing.T) {
 
 // TestOneSessionIsOneHolder has goroutines share a session, a Mutex or a Locker.
 func TestOneSessionIsOneHolder(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client)
 		defer closeAll(t, s)
 		shared, locker := concurrency.NewMutex(s, "/lock"), concurrency.NewLocker(s, "/lock")
@@ -211,7 +216,8 @@ func TestOneSessionIsOneHolder(t *testing.T) {
 }
 
 func TestLockEndsWithTheSession(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		holder := newSession(t, client, concurrency.WithTTL(3600))
 		waiter := newSession(t, client, concurrency.WithTTL(10))
 		held := concurrency.NewMutex(holder, "/lock")
@@ -231,7 +237,8 @@ func TestLockEndsWithTheSession(t *testing.T) {
 
 // TestUnlockAfterTheSession frees the lock where the lease is still there.
 func TestUnlockAfterTheSession(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client)
 		m, locker := concurrency.NewMutex(s, "/lock"), concurrency.NewLocker(s, "/other")
 		mustLock(t, m)
@@ -255,7 +262,8 @@ func TestUnlockAfterTheSession(t *testing.T) {
 }
 
 func TestLockWhoseKeyIsDeleted(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		a, b := newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b)
 		held := concurrency.NewMutex(a, "/lock")
@@ -271,20 +279,21 @@ func TestLockWhoseKeyIsDeleted(t *testing.T) {
 }
 
 func TestLockGetsOverACompaction(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		a, b := newSession(t, client), newSession(t, client)
 		defer closeAll(t, a, b)
 		held, other := concurrency.NewMutex(a, "/lock"), concurrency.NewMutex(b, "/lock")
 		mustLock(t, held)
 		// Between the look at the line and the watch of it.
-		server.SetFault(func(_ context.Context, request any, do func() (any, error)) (any, error) {
+		server.SetFault(func(ctx context.Context, request any, do func() (any, error)) (any, error) {
 			reply, err := do()
 			if !puts(request) && !deletes(request) {
 				server.SetFault(nil)
 				for i := range 10 {
-					client.Put(t.Context(), "/noise", fmt.Sprint(i))
+					client.Put(ctx, "/noise", fmt.Sprint(i))
 				}
-				client.Compact(t.Context(), 12)
+				client.Compact(ctx, 12)
 			}
 			return reply, err
 		})

@@ -28,7 +28,8 @@ func TestRandomHolders(t *testing.T) {
 		first, last = *onlySeed, *onlySeed
 	}
 	for seed := first; seed <= last && !t.Failed(); seed++ {
-		fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			server, client := t.Server, t.Client
 			run := &randomRun{t: t, server: server, client: client, random: rand.New(rand.NewPCG(seed, 0))}
 			run.do()
 			if t.Failed() {
@@ -39,7 +40,7 @@ func TestRandomHolders(t *testing.T) {
 }
 
 type randomRun struct {
-	t      *testing.T
+	t      *fakeetcd.T
 	server *fakeetcd.Server
 	client *clientv3.Client
 

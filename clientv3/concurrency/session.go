@@ -230,7 +230,7 @@ func (s *Session) isOver() bool {
 // and says so to watches, instead of leaving them without an answer.
 func (s *Session) bind(ctx context.Context) (context.Context, context.CancelFunc) {
 	bound, cancel := context.WithCancel(v3.WithRequireLeader(ctx))
-	stop := context.AfterFunc(s.ctx, cancel) //nolint:contextcheck // it ends with the session as well as with ctx
+	stop := context.AfterFunc(s.ctx, cancel)
 	return bound, func() { stop(); cancel() }
 }
 
@@ -248,13 +248,18 @@ func (s *Session) explain(ctx context.Context, op, key string, err error) error 
 	}
 }
 
-// start does work in the background, until the session ends. It is false if it has.
-func (s *Session) start(work func()) bool {
+// start does work in the background, with a context that ends with the session. It
+// is false if the session has ended.
+func (s *Session) start(work func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return false
 	}
-	s.work.Go(work)
+	s.work.Go(func() {
+		ctx, release := s.bind(s.ctx)
+		defer release()
+		work(ctx)
+	})
 	return true
 }

@@ -10,39 +10,38 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
-	"github.com/coreos/etcd/clientv3"
 	"github.com/coreos/etcd/clientv3/concurrency"
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
 
-func wantAlive(t *testing.T, s *concurrency.Session) {
-	t.Helper()
+func wantAlive(tb testing.TB, s *concurrency.Session) {
+	tb.Helper()
 	select {
 	case <-s.Done():
-		t.Fatalf("the session has ended: %v", context.Cause(s.Ctx()))
+		tb.Fatalf("the session has ended: %v", context.Cause(s.Ctx()))
 	default:
 	}
 }
 
-func wantEnded(t *testing.T, s *concurrency.Session, cause error) {
-	t.Helper()
+func wantEnded(tb testing.TB, s *concurrency.Session, cause error) {
+	tb.Helper()
 	synctest.Wait()
 	select {
 	case <-s.Done():
 		if got := context.Cause(s.Ctx()); !errors.Is(got, cause) {
-			t.Fatalf("the session ended by %v, not %v", got, cause)
+			tb.Fatalf("the session ended by %v, not %v", got, cause)
 		}
 	default:
-		t.Fatal("the session has not ended")
+		tb.Fatal("the session has not ended")
 	}
 }
 
 // ttlOf gives the TTL that the lease of s has when it is renewed, -1 if it is gone.
-func ttlOf(t *testing.T, s *concurrency.Session) int64 {
-	t.Helper()
-	response, err := s.Client().TimeToLive(t.Context(), s.Lease())
+func ttlOf(tb testing.TB, s *concurrency.Session) int64 {
+	tb.Helper()
+	response, err := s.Client().TimeToLive(tb.Context(), s.Lease())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if response.TTL < 0 {
 		return -1
@@ -51,7 +50,8 @@ func ttlOf(t *testing.T, s *concurrency.Session) int64 {
 }
 
 func TestSessionKeepsItsLease(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client, concurrency.WithTTL(5))
 		if s.Client() != client {
 			t.Error("Client is another")
@@ -71,7 +71,8 @@ func TestSessionKeepsItsLease(t *testing.T) {
 }
 
 func TestSessionWithoutTTLHasAMinute(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client, concurrency.WithTTL(0))
 		defer closeAll(t, s)
 		if ttl := ttlOf(t, s); ttl != 60 {
@@ -83,7 +84,8 @@ func TestSessionWithoutTTLHasAMinute(t *testing.T) {
 // TestSessionEndsBeforeItsLease has the member answer no renewal from some time on.
 func TestSessionEndsBeforeItsLease(t *testing.T) {
 	for _, alive := range []time.Duration{0, time.Second, 7 * time.Second, 33 * time.Second} {
-		fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			server, client := t.Server, t.Client
 			s := newSession(t, client, concurrency.WithTTL(10))
 			pass(alive)
 			server.Mute(true)
@@ -106,7 +108,8 @@ func TestSessionEndsBeforeItsLease(t *testing.T) {
 }
 
 func TestSessionEndsWithItsLease(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client, concurrency.WithTTL(30))
 		if _, err := client.Revoke(t.Context(), s.Lease()); err != nil {
 			t.Fatal(err)
@@ -122,7 +125,8 @@ func TestSessionEndsWithItsLease(t *testing.T) {
 }
 
 func TestOrphanLeavesTheLease(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		first := newSession(t, client, concurrency.WithTTL(10))
 		m := concurrency.NewMutex(first, "/lock")
 		if err := m.Lock(t.Context()); err != nil {
@@ -156,7 +160,8 @@ func TestOrphanLeavesTheLease(t *testing.T) {
 }
 
 func TestSessionEndsWithItsContext(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		reason := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		s := newSession(t, client, concurrency.WithContext(ctx), concurrency.WithTTL(10))
@@ -175,7 +180,8 @@ func TestSessionEndsWithItsContext(t *testing.T) {
 }
 
 func TestSessionEndsWithItsClient(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		s := newSession(t, client, concurrency.WithContext(t.Context()))
 		if err := client.Close(); err != nil {
 			t.Fatal(err)
@@ -188,7 +194,8 @@ func TestSessionEndsWithItsClient(t *testing.T) {
 }
 
 func TestSessionWithWrongArguments(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		if _, err := concurrency.NewSession(nil); err == nil {
 			t.Error("a nil client is taken")
 		}
@@ -200,7 +207,8 @@ func TestSessionWithWrongArguments(t *testing.T) {
 }
 
 func TestCloseWhoseAnswerIsLost(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		revokes := func(request any) bool { _, ok := request.(*pb.LeaseRevokeRequest); return ok }
 		for _, fault := range []fakeetcd.Fault{loseAnswer, loseRequest} {
 			s := newSession(t, client)
@@ -214,7 +222,8 @@ func TestCloseWhoseAnswerIsLost(t *testing.T) {
 }
 
 func TestCloseWithoutAnAnswerEnds(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		s := newSession(t, client)
 		server.SetFault(swallow(server, time.Hour))
 		began := time.Now()

@@ -2,6 +2,7 @@ package concurrency_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,30 +14,30 @@ import (
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
 
-func newSession(t *testing.T, client *clientv3.Client, opts ...concurrency.SessionOption) *concurrency.Session {
-	t.Helper()
+func newSession(tb testing.TB, client *clientv3.Client, opts ...concurrency.SessionOption) *concurrency.Session {
+	tb.Helper()
 	s, err := concurrency.NewSession(client, opts...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func closeAll(t *testing.T, sessions ...*concurrency.Session) {
-	t.Helper()
+func closeAll(tb testing.TB, sessions ...*concurrency.Session) {
+	tb.Helper()
 	for _, s := range sessions {
 		if err := s.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			tb.Errorf("Close: %v", err)
 		}
 	}
 }
 
 // keys are those below a prefix, read without faults.
-func keys(t *testing.T, client *clientv3.Client, prefix string) []string {
-	t.Helper()
-	response, err := client.Get(t.Context(), prefix, clientv3.WithPrefix())
+func keys(tb testing.TB, client *clientv3.Client, prefix string) []string {
+	tb.Helper()
+	response, err := client.Get(tb.Context(), prefix, clientv3.WithPrefix())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var names []string
 	for _, kv := range response.Kvs {
@@ -45,20 +46,20 @@ func keys(t *testing.T, client *clientv3.Client, prefix string) []string {
 	return names
 }
 
-func wantNoKeys(t *testing.T, client *clientv3.Client, prefix string) {
-	t.Helper()
-	if left := keys(t, client, prefix); len(left) > 0 {
-		t.Errorf("keys left behind: %q", left)
+func wantNoKeys(tb testing.TB, client *clientv3.Client, prefix string) {
+	tb.Helper()
+	if left := keys(tb, client, prefix); len(left) > 0 {
+		tb.Errorf("keys left behind: %q", left)
 	}
 }
 
 // pass lets time go by in the bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-func within(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
+func within(tb testing.TB, d time.Duration) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), d)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -70,7 +71,9 @@ func started(call func() error) <-chan error {
 }
 
 // puts tells whether a request is a transaction that may put a key.
-func puts(request any) bool { return hasOp(request, func(op *pb.RequestOp) bool { return op.GetRequestPut() != nil }) }
+func puts(request any) bool {
+	return hasOp(request, func(op *pb.RequestOp) bool { return op.GetRequestPut() != nil })
+}
 
 // deletes tells whether a request is a transaction that may delete a key.
 func deletes(request any) bool {
@@ -79,15 +82,7 @@ func deletes(request any) bool {
 
 func hasOp(request any, is func(*pb.RequestOp) bool) bool {
 	txn, ok := request.(*pb.TxnRequest)
-	if !ok {
-		return false
-	}
-	for _, op := range txn.Success {
-		if is(op) {
-			return true
-		}
-	}
-	return false
+	return ok && slices.ContainsFunc(txn.Success, is)
 }
 
 // once applies a fault to the first request that it is for.

@@ -19,30 +19,30 @@ import (
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
 
-func put(t *testing.T, client *clientv3.Client, key, val string) {
-	t.Helper()
-	if _, err := client.Put(t.Context(), key, val); err != nil {
-		t.Fatal(err)
+func put(tb testing.TB, client *clientv3.Client, key, val string) {
+	tb.Helper()
+	if _, err := client.Put(tb.Context(), key, val); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func wantValue(t *testing.T, client *clientv3.Client, key, want string) {
-	t.Helper()
-	response, err := client.Get(t.Context(), key)
+func wantValue(tb testing.TB, client *clientv3.Client, key, want string) {
+	tb.Helper()
+	response, err := client.Get(tb.Context(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	got := ""
 	if len(response.Kvs) > 0 {
 		got = string(response.Kvs[0].Value)
 	}
 	if got != want {
-		t.Errorf("%q is %q, not %q", key, got, want)
+		tb.Errorf("%q is %q, not %q", key, got, want)
 	}
 }
 
 func number(s concurrency.STM, key string) int {
-	n, _ := strconv.Atoi(s.Get(key)) //nolint:errcheck // no key is 0
+	n, _ := strconv.Atoi(s.Get(key)) // no key is 0
 	return n
 }
 
@@ -54,7 +54,8 @@ func increment(key string) func(concurrency.STM) error {
 }
 
 func TestSTMReadsAndWrites(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		put(t, client, "a", "1")
 		put(t, client, "b", "2")
 		response, err := concurrency.NewSTM(client, func(s concurrency.STM) error {
@@ -86,7 +87,8 @@ func TestSTMReadsAndWrites(t *testing.T) {
 }
 
 func TestSTMThatWritesNothing(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		put(t, client, "a", "1")
 		refused := errors.New("refused")
 		if _, err := concurrency.NewSTM(client, func(s concurrency.STM) error { s.Put("a", "2"); return refused }); err != refused { //nolint:errorlint // it is returned bare
@@ -111,7 +113,7 @@ func TestSTMThatWritesNothing(t *testing.T) {
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := concurrency.NewSTM(client, increment("a"), concurrency.WithAbortContext(ended)); err != context.Canceled { //nolint:errorlint // it is returned bare
+		if _, err = concurrency.NewSTM(client, increment("a"), concurrency.WithAbortContext(ended)); err != context.Canceled { //nolint:errorlint // it is returned bare
 			t.Errorf("with a context that has ended: %v", err)
 		}
 		_, err = concurrency.NewSTM(client, increment("a"), concurrency.WithIsolation(7))
@@ -137,7 +139,8 @@ func TestSTMConflicts(t *testing.T) {
 		{concurrency.RepeatableReads, 2, 1, 1, "new"},
 		{concurrency.ReadCommitted, 1, 1, 1, "new"},
 	} {
-		fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			client := t.Client
 			// calls counts the calls of a function during the first of which a key is changed.
 			calls := func(changed string) int {
 				n := 0
@@ -197,7 +200,8 @@ func TestBank(t *testing.T) {
 		"serializable": concurrency.NewSTMSerializable,
 		"repeatable":   concurrency.NewSTMRepeatable,
 	} {
-		fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			server, client := t.Server, t.Client
 			for i := range accounts {
 				put(t, client, account(i), strconv.Itoa(each))
 			}
@@ -255,7 +259,8 @@ func TestBank(t *testing.T) {
 
 // TestSTMOfUnknownOutcome is never done twice, and says so.
 func TestSTMOfUnknownOutcome(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		for _, test := range []struct {
 			fault   fakeetcd.Fault
 			timeout bool
@@ -285,7 +290,8 @@ func TestSTMOfUnknownOutcome(t *testing.T) {
 
 // TestLateCommitConflicts has a commit come after the one that followed it.
 func TestLateCommitConflicts(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		server.SetFault(once(puts, holdBack(server, time.Minute)))
 		if _, err := concurrency.NewSTM(client, increment("n")); !errors.Is(err, concurrency.ErrOutcomeUnknown) {
 			t.Errorf("%v", err)
@@ -300,7 +306,8 @@ func TestLateCommitConflicts(t *testing.T) {
 
 // TestSTMGetsOverACompaction of the revision that it reads at.
 func TestSTMGetsOverACompaction(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		put(t, client, "a", "1")
 		calls := 0
 		_, err := concurrency.NewSTM(client, func(s concurrency.STM) error {
@@ -323,7 +330,8 @@ func TestSTMGetsOverACompaction(t *testing.T) {
 }
 
 func TestPrefetchSavesRequests(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		var names []string
 		for i := range 300 { // more than a server takes at a time
 			names = append(names, fmt.Sprintf("key/%d", i))

@@ -16,12 +16,10 @@ const sweepPatience = time.Second
 func (p *place) sweep() {
 	p.count(-1, 1)
 	swept := make(chan struct{})
-	started := p.session.start(func() {
+	started := p.session.start(func(ctx context.Context) {
 		defer close(swept)
 		defer p.count(0, -1)
 		defer p.free()
-		ctx, release := p.session.bind(p.session.ctx)
-		defer release()
 		p.clear(ctx) //nolint:errcheck // the key goes with the session
 	})
 	if !started {
@@ -80,10 +78,8 @@ func (p *place) guard() {
 		return
 	}
 	p.count(0, 1)
-	p.guarded = p.session.start(func() {
+	p.guarded = p.session.start(func(ctx context.Context) {
 		defer p.count(0, -1)
-		ctx, release := p.session.bind(p.session.ctx)
-		defer release()
 		again := pauseOf(lastRetry, 10*lastRetry)
 		for ctx.Err() == nil {
 			absent, err := p.clearInTurn(ctx)

@@ -22,41 +22,41 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func put(t *testing.T, client *clientv3.Client, key, val string) {
-	t.Helper()
-	if _, err := client.Put(t.Context(), key, val); err != nil {
-		t.Fatal(err)
+func put(tb testing.TB, client *clientv3.Client, key, val string) {
+	tb.Helper()
+	if _, err := client.Put(tb.Context(), key, val); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // receiveBase gives all keys, and how many each page had.
-func receiveBase(t *testing.T, ctx context.Context, s mirror.Syncer) (map[string]string, []int, error) { //nolint:revive // t comes first in tests
-	t.Helper()
+func receiveBase(tb testing.TB, s mirror.Syncer) (map[string]string, []int, error) {
+	tb.Helper()
 	got, pages := make(map[string]string), []int(nil)
-	base, failure := s.SyncBase(ctx)
+	base, failure := s.SyncBase(tb.Context())
 	last := ""
 	for page := range base {
 		for _, kv := range page.Kvs {
 			if string(kv.Key) <= last {
-				t.Errorf("%q after %q", kv.Key, last)
+				tb.Errorf("%q after %q", kv.Key, last)
 			}
 			last = string(kv.Key)
 			got[last] = string(kv.Value)
 		}
 		pages = append(pages, len(page.Kvs))
 		if size := proto.Size((*pb.RangeResponse)(page)); size > 4<<20 {
-			t.Errorf("a page of %d bytes", size)
+			tb.Errorf("a page of %d bytes", size)
 		}
 	}
 	return got, pages, <-failure
 }
 
 // follow applies updates until the marker is put.
-func follow(t *testing.T, updates clientv3.WatchChan, marker string, to map[string]string) {
-	t.Helper()
+func follow(tb testing.TB, updates clientv3.WatchChan, marker string, to map[string]string) {
+	tb.Helper()
 	for response := range updates {
 		if err := response.Err(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		for _, event := range response.Events {
 			switch {
@@ -69,14 +69,15 @@ func follow(t *testing.T, updates clientv3.WatchChan, marker string, to map[stri
 			}
 		}
 	}
-	t.Fatal("the updates have ended")
+	tb.Fatal("the updates have ended")
 }
 
 // TestMirror has keys change during the base and after it.
 func TestMirror(t *testing.T) {
 	for _, updatesFirst := range []bool{false, true} {
 		for _, prefix := range []string{"/k/", ""} {
-			fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+			fakeetcd.Run(t, func(t *fakeetcd.T) {
+				client := t.Client
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				want := make(map[string]string)
@@ -130,7 +131,8 @@ func TestMirror(t *testing.T) {
 // TestPagesAreOfOneSize whether the keys are large or small.
 func TestPagesAreOfOneSize(t *testing.T) {
 	for size, wantPages := range map[int]int{10: 2, 3000: 3, 300_000: 0} {
-		fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+		fakeetcd.Run(t, func(t *fakeetcd.T) {
+			client := t.Client
 			const count = 500
 			n := count
 			if size > 100_000 {
@@ -139,7 +141,7 @@ func TestPagesAreOfOneSize(t *testing.T) {
 			for i := range n {
 				put(t, client, fmt.Sprintf("%04d", i), strings.Repeat("x", size))
 			}
-			got, pages, err := receiveBase(t, t.Context(), mirror.NewSyncer(client, "", 0))
+			got, pages, err := receiveBase(t, mirror.NewSyncer(client, "", 0))
 			if err != nil || len(got) != n {
 				t.Errorf("%d keys of %d, %v", len(got), n, err)
 			}
@@ -151,10 +153,11 @@ func TestPagesAreOfOneSize(t *testing.T) {
 }
 
 func TestBaseAtARevision(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		put(t, client, "a", "old")
 		put(t, client, "a", "new")
-		got, _, err := receiveBase(t, t.Context(), mirror.NewSyncer(client, "", 2))
+		got, _, err := receiveBase(t, mirror.NewSyncer(client, "", 2))
 		if err != nil || got["a"] != "old" {
 			t.Errorf("%v, %v", got, err)
 		}
@@ -167,10 +170,10 @@ func TestBaseAtARevision(t *testing.T) {
 		if _, err := client.Compact(t.Context(), 3); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := receiveBase(t, t.Context(), mirror.NewSyncer(client, "", 2)); !errors.Is(err, rpctypes.ErrCompacted) {
+		if _, _, err := receiveBase(t, mirror.NewSyncer(client, "", 2)); !errors.Is(err, rpctypes.ErrCompacted) {
 			t.Errorf("a compacted revision: %v", err)
 		}
-		if got, pages, err := receiveBase(t, t.Context(), mirror.NewSyncer(client, "none", 0)); len(got) != 0 || len(pages) != 0 || err != nil {
+		if got, pages, err := receiveBase(t, mirror.NewSyncer(client, "none", 0)); len(got) != 0 || len(pages) != 0 || err != nil {
 			t.Errorf("a base without keys: %v, %v, %v", got, pages, err)
 		}
 	})
@@ -178,7 +181,8 @@ func TestBaseAtARevision(t *testing.T) {
 
 // TestBaseThatIsNotReceived ends with its context.
 func TestBaseThatIsNotReceived(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, _ *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		client := t.Client
 		put(t, client, "a", "")
 		ctx, cancel := context.WithCancel(t.Context())
 		base, failure := mirror.NewSyncer(client, "", 0).SyncBase(ctx)
@@ -195,7 +199,8 @@ func TestBaseThatIsNotReceived(t *testing.T) {
 
 // TestRevisionThatIsRefused is told by both, and asked for again.
 func TestRevisionThatIsRefused(t *testing.T) {
-	fakeetcd.Run(t, func(t *testing.T, server *fakeetcd.Server, client *clientv3.Client) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
 		put(t, client, "a", "1")
 		var refuse atomic.Bool
 		refuse.Store(true)
@@ -206,7 +211,7 @@ func TestRevisionThatIsRefused(t *testing.T) {
 			return do()
 		})
 		s := mirror.NewSyncer(client, "", 0)
-		if _, _, err := receiveBase(t, t.Context(), s); !errors.Is(err, rpctypes.ErrPermissionDenied) {
+		if _, _, err := receiveBase(t, s); !errors.Is(err, rpctypes.ErrPermissionDenied) {
 			t.Errorf("base: %v", err)
 		}
 		updates := s.SyncUpdates(t.Context())
@@ -222,7 +227,7 @@ func TestRevisionThatIsRefused(t *testing.T) {
 			t.Errorf("with a context that has ended: %v", response)
 		}
 		refuse.Store(false)
-		if got, _, err := receiveBase(t, t.Context(), s); got["a"] != "1" || err != nil {
+		if got, _, err := receiveBase(t, s); got["a"] != "1" || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
 	})

@@ -41,8 +41,16 @@ type Server struct {
 	late  sync.WaitGroup
 }
 
-// Run calls test in a bubble, with a client of a member that has no keys.
-func Run(t *testing.T, test func(t *testing.T, server *Server, client *clientv3.Client)) {
+// T is what a test has in its bubble: a member that has no keys, and a client of it.
+type T struct {
+	*testing.T
+
+	Server *Server
+	Client *clientv3.Client
+}
+
+// Run calls test in a bubble.
+func Run(t *testing.T, test func(t *T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{store: newStore(), done: make(chan struct{})}
@@ -72,7 +80,7 @@ func Run(t *testing.T, test func(t *testing.T, server *Server, client *clientv3.
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(t, s, client)
+		test(&T{T: t, Server: s, Client: client})
 	})
 }
 
