@@ -56,3 +56,10 @@ func BenchmarkTxn(b *testing.B) {
 func BenchmarkWatch(b *testing.B) {
 	benchEach(b, func(ctx context.Context, p peer, n int) error { return p.watch(ctx, watchKey(n), n) })
 }
+
+// BenchmarkKeepAlive is so many answers to each of the leases.
+func BenchmarkKeepAlive(b *testing.B) {
+	benchEach(b, func(ctx context.Context, p peer, n int) error {
+		return together(manyLeases, func(i int) error { return p.keepAlive(ctx, int64(i)+1, n) })
+	})
+}
