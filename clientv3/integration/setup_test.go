@@ -51,7 +51,7 @@ func onServers(t *testing.T, servers []harness.Server, o harness.Options, tell f
 	for _, server := range servers {
 		t.Run(server.String(), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+faultTime())
 			t.Cleanup(cancel)
 			tell(story{T: t, server: server, c: harness.Start(t, server, o), ctx: ctx})
 		})
