@@ -41,17 +41,11 @@ func benchCall(b *testing.B, do func(context.Context, peer) error) {
 	})
 }
 
-func BenchmarkGet(b *testing.B) {
-	benchCall(b, func(ctx context.Context, p peer) error { return p.get(ctx) })
-}
+func BenchmarkGet(b *testing.B) { benchCall(b, getOf) }
 
-func BenchmarkPut(b *testing.B) {
-	benchCall(b, func(ctx context.Context, p peer) error { return p.put(ctx) })
-}
+func BenchmarkPut(b *testing.B) { benchCall(b, putOf) }
 
-func BenchmarkTxn(b *testing.B) {
-	benchCall(b, func(ctx context.Context, p peer) error { return p.txn(ctx) })
-}
+func BenchmarkTxn(b *testing.B) { benchCall(b, txnOf) }
 
 func BenchmarkWatch(b *testing.B) {
 	benchEach(b, func(ctx context.Context, p peer, n int) error { return p.watch(ctx, watchKey(n), n) })

@@ -19,20 +19,21 @@ type Row struct {
 
 // Rows are all rows, in the order of the table.
 func Rows() []Row {
-	get := func(ctx context.Context, p peer) error { return p.get(ctx) }
-	put := func(ctx context.Context, p peer) error { return p.put(ctx) }
-	txn := func(ctx context.Context, p peer) error { return p.txn(ctx) }
 	return []Row{
-		{"get", calls("Get", (*Bench).stub, equal, get)},
-		{"put", calls("Put", (*Bench).stub, equal, put)},
-		{"txn", calls("Txn", (*Bench).stub, equal, txn)},
+		{"get", calls("Get", (*Bench).stub, equal, getOf)},
+		{"put", calls("Put", (*Bench).stub, equal, putOf)},
+		{"txn", calls("Txn", (*Bench).stub, equal, txnOf)},
 		{"watch", watches},
 		{"keepalive", keepAlives},
-		{"etcd-get", calls("Get, etcd 3.5", (*Bench).etcd, noLimit, get)},
-		{"etcd-put", calls("Put, etcd 3.5", (*Bench).etcd, noLimit, put)},
-		{"etcd-txn", calls("Txn, etcd 3.5", (*Bench).etcd, noLimit, txn)},
+		{"etcd-get", calls("Get, etcd 3.5", (*Bench).etcd, noLimit, getOf)},
+		{"etcd-put", calls("Put, etcd 3.5", (*Bench).etcd, noLimit, putOf)},
+		{"etcd-txn", calls("Txn, etcd 3.5", (*Bench).etcd, noLimit, txnOf)},
 	}
 }
+
+func getOf(ctx context.Context, p peer) error { return p.get(ctx) }
+func putOf(ctx context.Context, p peer) error { return p.put(ctx) }
+func txnOf(ctx context.Context, p peer) error { return p.txn(ctx) }
 
 // leastShare is how many operations of a round each goroutine has, so that most of
 // the time all are at work.

@@ -34,6 +34,40 @@ func TestEveryRowMeasures(t *testing.T) {
 	}
 }
 
+// The rows show time, which depends on the machine; allocations hardly do.
+func TestCallsAllocateLessThanTodays(t *testing.T) {
+	s, err := startStub(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, leave, err := peers(s.endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range map[string]func(context.Context, peer) error{
+		"get": getOf, "put": putOf, "txn": txnOf,
+	} {
+		var allocations []float64
+		for _, p := range all {
+			work := func(n int) error { return measure.Share(1, n, func() error { return do(t.Context(), p) }) }
+			if err = work(100); err != nil {
+				t.Fatal(err)
+			}
+			var c measure.Cost
+			if c, err = measure.Work(1000, work); err != nil {
+				t.Fatal(err)
+			}
+			allocations = append(allocations, c.Allocs)
+		}
+		if allocations[0] >= allocations[1] {
+			t.Errorf("%s: %.0f allocations, and %.0f of today's client", what, allocations[0], allocations[1])
+		}
+	}
+	if err = errors.Join(leave(), s.close()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFailuresOfTheServerAreTold(t *testing.T) {
 	s, err := startStub(t.Context())
 	if err != nil {
