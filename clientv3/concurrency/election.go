@@ -94,7 +94,12 @@ func (e *Election) Campaign(ctx context.Context, val string) error {
 	if string(own.kv.Value) == val {
 		return nil
 	}
-	return e.proclaim(ctx, held, val) // the key was there, as that of an earlier session
+	// The key was there, as that of an earlier session with this lease.
+	err = e.proclaim(ctx, held, val)
+	if err != nil && e.take(held) {
+		held.place.sweep() //nolint:contextcheck // what is given up is undone also after ctx
+	}
+	return err
 }
 
 // enter takes the turn.

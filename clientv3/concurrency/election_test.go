@@ -167,6 +167,36 @@ func TestCampaignFindsItsKey(t *testing.T) {
 	})
 }
 
+// TestCampaignThatFindsItsKeyAndFails is no leader.
+func TestCampaignThatFindsItsKeyAndFails(t *testing.T) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
+		before := newSession(t, client)
+		mustCampaign(t, concurrency.NewElection(before, "/vote"), "before")
+		before.Orphan()
+		s := newSession(t, client, concurrency.WithLease(before.Lease()))
+		defer closeAll(t, s)
+		e := concurrency.NewElection(s, "/vote")
+		campaigns := 0
+		second := func(request any) bool {
+			if puts(request) {
+				campaigns++
+			}
+			return campaigns == 2
+		}
+		server.SetFault(once(second, swallow(server, time.Hour)))
+		if err := e.Campaign(within(t, time.Second), "after"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Campaign: %v", err)
+		}
+		if e.Key() != "" {
+			t.Errorf("it leads by %q", e.Key())
+		}
+		wantNoKeys(t, client, "/vote")
+		mustCampaign(t, e, "again")
+		wantLeader(t, e, "again")
+	})
+}
+
 func TestProclaimOfUnknownOutcome(t *testing.T) {
 	fakeetcd.Run(t, func(t *fakeetcd.T) {
 		server, client := t.Server, t.Client

@@ -69,7 +69,7 @@ func (l *line) tryAcquire(ctx context.Context, op, val string) (*entry, error) {
 		err = ErrLocked
 	}
 	if errors.Is(err, ErrLocked) {
-		e.abandon()
+		e.abandon() //nolint:contextcheck // what is given up is undone also after ctx
 		return nil, ErrLocked
 	}
 	return e.checked(ctx, op, err)
@@ -81,7 +81,7 @@ func (e *entry) checked(ctx context.Context, op string, err error) (*entry, erro
 		err = ErrSessionExpired
 	}
 	if err != nil {
-		e.abandon()
+		e.abandon() //nolint:contextcheck // what is given up is undone also after ctx
 		return nil, e.session.explain(ctx, op, e.prefix, err)
 	}
 	return e, nil
@@ -107,7 +107,7 @@ func (e *entry) create(ctx context.Context, val string, condition v3.Cmp) error 
 	}
 	e.note(created)
 	if e.doubts > 0 {
-		e.place.guard()
+		e.place.guard() //nolint:contextcheck // it is there until the session ends
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (e *entry) release(ctx context.Context, op string) error {
 	}
 	if err != nil {
 		err = e.session.explain(ctx, op, e.prefix, err)
-		e.place.sweep()
+		e.place.sweep() //nolint:contextcheck // what is given up is undone also after ctx
 		return err
 	}
 	e.place.exit()

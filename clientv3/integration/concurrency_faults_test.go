@@ -130,7 +130,7 @@ func (c *contender) round(ctx context.Context) error {
 		err = leave(ctx)
 	}
 	if errors.Is(err, concurrency.ErrSessionExpired) && c.own.Ctx().Err() != nil {
-		return nil
+		err = nil // that may be, and ends here
 	}
 	return err
 }
