@@ -15,7 +15,7 @@ const (
 	unansweredLimit = 10 * time.Second
 	// renewalStep is the time between two batches of renewals: enough to have many in
 	// one packet, and little of the shortest TTL, a second.
-	renewalStep = 20 * time.Millisecond
+	renewalStep = 50 * time.Millisecond
 	// maxPatience bounds how long a renewal may be without answer on a stream where
 	// nothing else comes either.
 	maxPatience = 5 * time.Second
