@@ -111,8 +111,8 @@ type Lease interface {
 	// Leases lists all leases of the cluster.
 	Leases(ctx context.Context) (*LeaseLeasesResponse, error)
 
-	// KeepAlive renews a lease now, and again whenever a third of its TTL has passed,
-	// until ctx ends. Each answer is sent to the channel, which has room for 16: with no
+	// KeepAlive renews a lease now, and again whenever a quarter to a third of its TTL
+	// has passed, until ctx ends. Each answer is sent to the channel, which has room for 16: with no
 	// reader the lease is renewed all the same, and the answers are dropped.
 	//
 	// The channel is closed when ctx ends, when the Lease is closed, when the server has
