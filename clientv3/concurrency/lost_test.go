@@ -3,6 +3,7 @@ package concurrency_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,5 +149,26 @@ func TestUnlockThatIsGivenUp(t *testing.T) {
 		wantResult(t, tried, nil)
 		mustUnlock(t, m)
 		wantNoKeys(t, client, "/lock")
+	})
+}
+
+// TestLostAnswerIsFoundAgain costs a request, and leaves nothing to look for.
+func TestLostAnswerIsFoundAgain(t *testing.T) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		s := newSession(t, t.Client)
+		defer closeAll(t, s)
+		m := concurrency.NewMutex(s, "/lock")
+		var requests atomic.Int64
+		lose := once(puts, loseAnswer)
+		t.Server.SetFault(func(ctx context.Context, request any, do func() (any, error)) (any, error) {
+			requests.Add(1)
+			return lose(ctx, request, do)
+		})
+		mustLock(t, m)
+		mustUnlock(t, m)
+		pass(time.Minute)
+		if n := requests.Load(); n != 3 {
+			t.Errorf("%d requests, not two to lock and one to unlock", n)
+		}
 	})
 }
