@@ -34,12 +34,20 @@ type Options struct {
 	// Proxied puts a [Proxy] before each member's client port and peer port. The
 	// members advertise the proxies' addresses. It does not go with TLS.
 	Proxied bool
+	// RawProxies is Proxied with proxies before the client ports that pass on bytes
+	// of any kind, gRPC and TLS among them, and so know nothing of requests: of the
+	// faults they make those of whole connections.
+	RawProxies bool
+	// Flags are given to each server after those of the harness.
+	Flags []string
 	// Advertise is what every member tells clients in place of its own URL; an
 	// empty one stands for that.
 	Advertise []string
 	// Dir keeps data and logs. Empty means a temporary directory, which Close removes.
 	Dir string
 }
+
+func (o *Options) proxies() bool { return o.Proxied || o.RawProxies }
 
 // A Cluster is a set of running members on loopback.
 //
@@ -59,8 +67,8 @@ type Cluster struct {
 // StartCluster starts a cluster and returns it when every member is healthy.
 // The caller must call [Cluster.Close].
 func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
-	if o.Proxied && (o.TLS != nil || o.DisableV2) {
-		return nil, errors.New("harness: Proxied goes neither with TLS nor with DisableV2")
+	if o.Proxied && o.TLS != nil {
+		return nil, errors.New("harness: Proxied does not go with TLS; RawProxies do")
 	}
 	o.Members = max(o.Members, 1)
 	c := &Cluster{server: s, options: o, dir: o.Dir}
@@ -132,7 +140,7 @@ func (c *Cluster) NewMember(ctx context.Context) (*Member, error) {
 		ports:        own,
 	}
 	m.clientURL, m.peerURL = m.listenClient, m.listenPeer
-	if c.options.Proxied {
+	if c.options.proxies() {
 		if err := m.putProxies(ctx, own[2], own[3]); err != nil {
 			ports.give(own...)
 			return nil, err

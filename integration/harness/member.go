@@ -30,7 +30,7 @@ type Member struct {
 	clientURL, peerURL       string // where others find it
 	listenClient, listenPeer string // where it listens: the same, unless there are proxies
 	ports                    []int  // all of them; nil once they are given back
-	proxy, peerProxy         *Proxy // nil without Options.Proxied
+	proxy, peerProxy         *Proxy // nil without Options.Proxied or RawProxies
 	id                       string // hexadecimal; known once it is healthy, and with proxies only
 }
 
@@ -49,16 +49,20 @@ func (m *Member) Proxy() *Proxy { return m.proxy }
 
 // putProxies puts proxies, on these ports, before the member.
 func (m *Member) putProxies(ctx context.Context, clientPort, peerPort int) error {
-	var err error
-	if m.proxy, err = startProxy(ctx, clientPort, strings.TrimPrefix(m.listenClient, "http://"), nil); err != nil {
+	scheme := m.cluster.scheme() + "://"
+	m.proxy = &Proxy{target: strings.TrimPrefix(m.listenClient, scheme), raw: m.cluster.options.RawProxies}
+	if err := m.proxy.start(ctx, clientPort); err != nil {
 		return err
 	}
-	cut := func(from string) bool { return m.cluster.partition.cuts(from, m) }
-	if m.peerProxy, err = startProxy(ctx, peerPort, strings.TrimPrefix(m.listenPeer, "http://"), cut); err != nil {
+	m.peerProxy = &Proxy{
+		target: strings.TrimPrefix(m.listenPeer, "http://"),
+		cut:    func(from string) bool { return m.cluster.partition.cuts(from, m) },
+	}
+	if err := m.peerProxy.start(ctx, peerPort); err != nil {
 		m.proxy.close()
 		return err
 	}
-	m.clientURL, m.peerURL = "http://"+m.proxy.addr, "http://"+m.peerProxy.addr
+	m.clientURL, m.peerURL = scheme+m.proxy.addr, "http://"+m.peerProxy.addr
 	return nil
 }
 
@@ -173,7 +177,9 @@ func (m *Member) run(ctx context.Context, state string) error {
 		"--heartbeat-interval", strconv.Itoa(heartbeatMillis),
 		"--election-timeout", strconv.Itoa(electionMillis),
 		"--strict-reconfig-check=false", // Or changes of members are refused in the first five seconds.
-		"--enable-v2=" + strconv.FormatBool(!c.options.DisableV2),
+	}
+	if c.server.knowsV2() {
+		args = append(args, "--enable-v2="+strconv.FormatBool(!c.options.DisableV2))
 	}
 	if c.options.TLS != nil {
 		files, err := c.options.TLS.write(c.dir)
@@ -182,7 +188,7 @@ func (m *Member) run(ctx context.Context, state string) error {
 		}
 		args = append(args, files.flags()...)
 	}
-	p, err := startProcess(ctx, m.logFile(), c.server.Path, args...)
+	p, err := startProcess(ctx, m.logFile(), c.server.Path, append(args, c.options.Flags...)...)
 	if err != nil {
 		return err
 	}
@@ -190,7 +196,7 @@ func (m *Member) run(ctx context.Context, state string) error {
 	return nil
 }
 
-// waitHealthy returns when the member takes requests for the v2 API, and at
+// waitHealthy returns when the member takes requests, and at
 // once when its server ends.
 func (m *Member) waitHealthy(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -222,7 +228,7 @@ func (m *Member) healthy(ctx context.Context) error {
 	var health struct {
 		Health any `json:"health"` // "true", or true in some builds.
 	}
-	if err := m.getJSON(ctx, "/health", &health); err != nil {
+	if err := m.askJSON(ctx, http.MethodGet, "/health", &health); err != nil {
 		return err
 	}
 	if fmt.Sprint(health.Health) != "true" {
@@ -231,7 +237,7 @@ func (m *Member) healthy(ctx context.Context) error {
 	var version struct {
 		Cluster string `json:"etcdcluster"`
 	}
-	if err := m.getJSON(ctx, "/version", &version); err != nil {
+	if err := m.askJSON(ctx, http.MethodGet, "/version", &version); err != nil {
 		return err
 	}
 	if version.Cluster == "" || version.Cluster == "not_decided" {
@@ -240,8 +246,13 @@ func (m *Member) healthy(ctx context.Context) error {
 	return nil
 }
 
-func (m *Member) getJSON(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.listenClient+path, http.NoBody)
+// askJSON sends a request that says nothing more: {} where it has a body.
+func (m *Member) askJSON(ctx context.Context, method, path string, into any) error {
+	var body io.Reader = http.NoBody
+	if method != http.MethodGet {
+		body = strings.NewReader("{}")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, m.listenClient+path, body)
 	if err != nil {
 		return err
 	}

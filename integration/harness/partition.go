@@ -3,6 +3,8 @@ package harness
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -32,11 +34,11 @@ func (p *partition) set(ids ...string) {
 }
 
 // Partition cuts the member off from all its peers, in both directions, until
-// Heal. Clients still reach it. It needs Options.Proxied. A second call cuts off
+// Heal. Clients still reach it. It needs Options.Proxied or RawProxies. A second call cuts off
 // another one in its place.
 func (c *Cluster) Partition(m *Member) error {
-	if !c.options.Proxied {
-		return errors.New("harness: Partition needs Options.Proxied")
+	if !c.options.proxies() {
+		return errors.New("harness: Partition needs Options.Proxied or RawProxies")
 	}
 	c.partition.set(m.id)
 	for _, other := range c.members {
@@ -48,19 +50,22 @@ func (c *Cluster) Partition(m *Member) error {
 // Heal ends all partitions.
 func (c *Cluster) Heal() { c.partition.set() }
 
-// learnID asks the member for its ID.
+// learnID asks the member for its ID, by the gateway of the v3 API, which all
+// versions have.
 func (m *Member) learnID(ctx context.Context) error {
 	if m.peerProxy == nil || m.id != "" {
 		return nil
 	}
-	var self struct {
-		ID string `json:"id"`
+	var status struct {
+		Header struct {
+			MemberID uint64 `json:"member_id,string"`
+		} `json:"header"`
 	}
-	if err := m.getJSON(ctx, "/v2/stats/self", &self); err != nil {
+	if err := m.askJSON(ctx, http.MethodPost, "/v3/maintenance/status", &status); err != nil {
 		return err
 	}
 	m.cluster.partition.mu.Lock()
 	defer m.cluster.partition.mu.Unlock()
-	m.id = self.ID
+	m.id = strconv.FormatUint(status.Header.MemberID, 16)
 	return nil
 }

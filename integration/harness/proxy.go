@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// A Proxy stands before a port of a member and makes faults. It speaks plain
-// HTTP/1.1, so that it knows where a request begins and ends, and passes on what
-// it has no fault for. It is safe for concurrent use.
+// A Proxy stands before a port of a member and makes faults, and passes on what
+// it has no fault for. It speaks plain HTTP/1.1, so that it knows where a request
+// begins and ends; one of [Options.RawProxies] passes on bytes, and makes the
+// faults of whole connections only. It is safe for concurrent use.
 type Proxy struct {
 	ctx    context.Context // of all that it does; never ends
 	addr   string
@@ -18,24 +19,34 @@ type Proxy struct {
 	// cut reports whether the traffic of the peer with this ID is cut; the ID is
 	// empty for those who have not told it. Nil means never.
 	cut     func(from string) bool
+	raw     bool // passes on bytes, not requests
 	serving sync.WaitGroup
 
 	mu       sync.Mutex   // guards the fields below
 	listener net.Listener // nil: connections are refused
-	conns    map[*proxyConn]struct{}
+	conns    map[passing]struct{}
 	faults   []*Fault
 	log      []*seen
 	accepted int
 }
 
-// startProxy listens on the port and passes on to target.
-func startProxy(ctx context.Context, port int, target string, cut func(from string) bool) (*Proxy, error) {
-	p := &Proxy{ctx: context.WithoutCancel(ctx), target: target, cut: cut, conns: map[*proxyConn]struct{}{}}
-	if err := p.listen(ctx, fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
-		return nil, fmt.Errorf("%w: %w", errPortTaken, err)
+// A passing is one connection of a client through a proxy.
+type passing interface {
+	serve()
+	reset()
+	swallow()
+	loseAnswers()
+	isCut() bool
+}
+
+// start listens on the port and passes on to p.target.
+func (p *Proxy) start(ctx context.Context, port int) error {
+	p.ctx, p.conns = context.WithoutCancel(ctx), map[passing]struct{}{}
+	p.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	if err := p.listen(ctx, p.addr); err != nil {
+		return fmt.Errorf("%w: %w", errPortTaken, err)
 	}
-	p.addr = p.listener.Addr().String()
-	return p, nil
+	return nil
 }
 
 func (p *Proxy) listen(ctx context.Context, addr string) error {
@@ -56,7 +67,7 @@ func (p *Proxy) serve(l net.Listener) {
 		if err != nil {
 			return // Closed.
 		}
-		c := newProxyConn(p, conn)
+		c := p.pass(conn)
 		p.mu.Lock()
 		p.accepted++
 		p.conns[c] = struct{}{}
@@ -67,6 +78,13 @@ func (p *Proxy) serve(l net.Listener) {
 		}
 		p.serving.Go(c.serve)
 	}
+}
+
+func (p *Proxy) pass(conn net.Conn) passing {
+	if p.raw {
+		return newRawConn(p, conn)
+	}
+	return newProxyConn(p, conn)
 }
 
 // Refuse ends the proxy's part: existing connections are reset, new ones refused.
@@ -100,24 +118,30 @@ func (p *Proxy) Accept(ctx context.Context) error {
 }
 
 // Reset resets all existing connections.
-func (p *Proxy) Reset() { p.each((*proxyConn).reset) }
+func (p *Proxy) Reset() { p.each(passing.reset) }
 
 // Blackhole makes all existing connections swallow what comes, from both sides,
 // for ever. New ones are served.
-func (p *Proxy) Blackhole() { p.each((*proxyConn).swallow) }
+func (p *Proxy) Blackhole() { p.each(passing.swallow) }
+
+// LoseAnswers makes all existing connections swallow what comes from the server,
+// for ever, while they pass on what comes from the client: what is asked for is
+// done, and nobody hears of it. New ones are served. It is for raw proxies;
+// others have the fault [LoseAnswer].
+func (p *Proxy) LoseAnswers() { p.each(passing.loseAnswers) }
 
 // resetCut resets the connections whose traffic is cut.
 func (p *Proxy) resetCut() {
-	p.each(func(c *proxyConn) {
+	p.each(func(c passing) {
 		if c.isCut() {
 			c.reset()
 		}
 	})
 }
 
-func (p *Proxy) each(do func(*proxyConn)) {
+func (p *Proxy) each(do func(passing)) {
 	p.mu.Lock()
-	conns := make([]*proxyConn, 0, len(p.conns))
+	conns := make([]passing, 0, len(p.conns))
 	for c := range p.conns {
 		conns = append(conns, c)
 	}
@@ -127,7 +151,7 @@ func (p *Proxy) each(do func(*proxyConn)) {
 	}
 }
 
-func (p *Proxy) forget(c *proxyConn) {
+func (p *Proxy) forget(c passing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)

@@ -179,11 +179,16 @@ func (w toClient) Write(b []byte) (int, error) {
 
 // reset ends the connection with a RST to the client.
 func (c *proxyConn) reset() {
-	if tcp, ok := c.client.(*net.TCPConn); ok {
+	resetConn(c.client)
+	c.cancel()
+}
+
+// resetConn closes with a RST.
+func resetConn(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) //nolint:errcheck // It fails only for a connection that is gone.
 	}
-	_ = c.client.Close()
-	c.cancel()
+	_ = conn.Close()
 }
 
 func (c *proxyConn) swallow() {
@@ -191,6 +196,9 @@ func (c *proxyConn) swallow() {
 	defer c.mu.Unlock()
 	c.swallows = true
 }
+
+// loseAnswers does nothing: this kind of connection loses answers by [LoseAnswer].
+func (c *proxyConn) loseAnswers() {}
 
 func (c *proxyConn) isSwallowing() bool {
 	c.mu.Lock()

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 )
 
-// etcdPackage is the main package of the etcd server, built in etcd35/.
+// etcdPackage is the main package of the etcd server, built in etcd35/ and its
+// neighbours: versions share no build list.
 const etcdPackage = "go.etcd.io/etcd/server/v3"
 
 // A Server is an etcd server program.
@@ -26,6 +28,18 @@ type Server struct {
 // String names the server, as in the names of tests.
 func (s Server) String() string { return "etcd " + s.Version }
 
+// Minor is the first two numbers of the version, such as "3.5".
+func (s Server) Minor() string {
+	if minor := regexp.MustCompile(`^\d+\.\d+`).FindString(s.Version); minor != "" {
+		return minor
+	}
+	return s.Version
+}
+
+// knowsV2 reports whether the program can serve the v2 API, and so has a flag
+// for it.
+func (s Server) knowsV2() bool { return s.Minor() == "3.4" || s.Minor() == "3.5" }
+
 // ErrNoInstalledServer says that PATH holds no etcd 3.4.
 var ErrNoInstalledServer = errors.New("harness: no etcd 3.4 in PATH (on Debian: apt-get install etcd-server)")
 
@@ -34,12 +48,21 @@ var ErrNoInstalledServer = errors.New("harness: no etcd 3.4 in PATH (on Debian: 
 // The program is kept in the user's cache directory under a name that changes
 // with the module's requirements and the Go version, so only the first call on
 // a machine builds. Several processes may call it at once.
-func BuildEtcd35(ctx context.Context) (Server, error) {
-	module, err := etcd35Dir()
+func BuildEtcd35(ctx context.Context) (Server, error) { return buildEtcd(ctx, "3.5") }
+
+// BuildEtcd36 is BuildEtcd35 for etcd 3.6, which does not serve v2.
+func BuildEtcd36(ctx context.Context) (Server, error) { return buildEtcd(ctx, "3.6") }
+
+// BuildEtcd37 is BuildEtcd35 for etcd 3.7, which does not serve v2.
+func BuildEtcd37(ctx context.Context) (Server, error) { return buildEtcd(ctx, "3.7") }
+
+// buildEtcd builds a minor version, such as "3.5".
+func buildEtcd(ctx context.Context, minor string) (Server, error) {
+	module, err := wrapperDir("etcd" + strings.ReplaceAll(minor, ".", ""))
 	if err != nil {
 		return Server{}, err
 	}
-	file, err := cachedProgram(module)
+	file, err := cachedProgram(module, "etcd-"+minor)
 	if err != nil {
 		return Server{}, err
 	}
@@ -67,17 +90,17 @@ func InstalledEtcd34(ctx context.Context) (Server, error) {
 	return s, nil
 }
 
-// etcd35Dir finds the wrapper module beside this package's source.
-func etcd35Dir() (string, error) {
+// wrapperDir finds a wrapper module beside this package's source.
+func wrapperDir(name string) (string, error) {
 	_, source, _, ok := runtime.Caller(0)
 	if !ok {
 		return "", errors.New("harness: the source of this package can't be found")
 	}
-	return filepath.Join(filepath.Dir(filepath.Dir(source)), "etcd35"), nil
+	return filepath.Join(filepath.Dir(filepath.Dir(source)), name), nil
 }
 
 // cachedProgram names the file that holds the build of module's requirements.
-func cachedProgram(module string) (string, error) {
+func cachedProgram(module, program string) (string, error) {
 	digest := sha256.New()
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(module, name))
@@ -90,7 +113,7 @@ func cachedProgram(module string) (string, error) {
 	if err != nil {
 		cache = os.TempDir() // No home directory: any place that lasts will do.
 	}
-	name := fmt.Sprintf("etcd-3.5-%s-%s-%s-%.8x", runtime.Version(), runtime.GOOS, runtime.GOARCH, digest.Sum(nil))
+	name := fmt.Sprintf("%s-%s-%s-%s-%.8x", program, runtime.Version(), runtime.GOOS, runtime.GOARCH, digest.Sum(nil))
 	return filepath.Join(cache, "etcd-client-integration", name), nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Servers returns the server programs that every test runs on: etcd 3.5, which
+// Servers returns the server programs that serve the v2 API: etcd 3.5, which
 // is built if need be, and the installed 3.4. Without an installed 3.4 the
 // tests run on 3.5 alone, and fail where ETCD_REQUIRE_34=1 is set.
 func Servers(tb testing.TB) []Server {
@@ -19,17 +19,38 @@ func Servers(tb testing.TB) []Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	servers := []Server{etcd35}
-	etcd34, err := InstalledEtcd34(ctx)
+	return append([]Server{etcd35}, installed(tb)...)
+}
+
+// ServersV3 returns the server programs that serve the v3 API: etcd 3.5, 3.6 and
+// 3.7, which are built one after the other if need be, and the installed 3.4,
+// for which the same holds as in [Servers].
+func ServersV3(tb testing.TB) []Server {
+	tb.Helper()
+	servers := installed(tb)
+	for _, build := range []func(context.Context) (Server, error){BuildEtcd35, BuildEtcd36, BuildEtcd37} {
+		s, err := build(tb.Context())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		servers = append(servers, s)
+	}
+	return servers
+}
+
+// installed returns the installed etcd 3.4, or nothing where it may be missing.
+func installed(tb testing.TB) []Server {
+	tb.Helper()
+	etcd34, err := InstalledEtcd34(tb.Context())
 	switch {
 	case err == nil:
-		servers = append(servers, etcd34)
+		return []Server{etcd34}
 	case errors.Is(err, ErrNoInstalledServer) && os.Getenv("ETCD_REQUIRE_34") != "1":
 		tb.Log(err)
 	default:
 		tb.Fatal(err)
 	}
-	return servers
+	return nil
 }
 
 // Start starts a cluster that ends with the test. The ends of the members' logs

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package benchmarks
-
-import "time"
-
-// processorTime is not known here: rows of processor time show zeros.
-func processorTime() time.Duration { return 0 }
