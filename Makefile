@@ -17,7 +17,7 @@ FAULTS =
 TEST = go test $$(test "$$(go env CGO_ENABLED)" = 0 || echo -race) -shuffle=on -timeout=$(TESTTIMEOUT)
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## run the demo on real etcd servers
 	@cd integration && go run ./cmd/demo
