@@ -33,8 +33,10 @@ func TakePulse(ctx context.Context, members []*Member) *Pulse {
 	if len(members) == 1 {
 		query = ""
 	}
-	for i, m := range members {
+	for i := range members {
 		p.last[i] = time.Now()
+	}
+	for i, m := range members {
 		p.wg.Go(func() { p.beat(ctx, i, m.ClientURL()+"/v2/keys/"+query) })
 	}
 	return p
