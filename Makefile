@@ -4,7 +4,7 @@
 .SUFFIXES:
 
 # Modules with tests and Go code to lint; one that is not there yet is passed over.
-MODULES = . integration benchmarks cmd/etcdv2dump clientv3
+MODULES = . integration benchmarks cmd/etcdv2dump clientv3 clientv3/integration clientv3/benchmarks
 
 FUZZTIME = 10s
 RACECOUNT = 5
@@ -17,13 +17,13 @@ FAULTS =
 TEST = go test $$(test "$$(go env CGO_ENABLED)" = 0 || echo -race) -shuffle=on -timeout=$(TESTTIMEOUT)
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## run the demo on real etcd servers
 	@cd integration && go run ./cmd/demo
 
 build: ## build what the tests on real servers need, so that compiling does not slow them down
-	@cd integration/etcd35 && go build -o /dev/null go.etcd.io/etcd/server/v3
+	@for v in 35 36 37; do (cd integration/etcd$$v && go build -o /dev/null go.etcd.io/etcd/server/v3) || exit 1; done
 	@cd integration/programs/etcdctl && go build -o /dev/null go.etcd.io/etcd/etcdctl/v3
 	@cd integration/programs/gokit && go build -o /dev/null . && go test -c -tags=flaky_integration -o /dev/null github.com/go-kit/kit/sd/etcd
 	@cd integration/programs/viper && go build -o /dev/null .
@@ -36,7 +36,7 @@ test: build ## run all tests: those of the library, then those on real servers
 	done; exit $$rc
 
 integration: ## run the tests on real servers only
-	@cd integration && $(TEST) ./...
+	@for m in integration clientv3/integration; do (cd $$m && $(TEST) ./...) || exit 1; done
 
 faults: ## play all fault scenarios at full length and print their table; FAULTS='-run …' selects some
 	@cd integration && go run ./cmd/faults $(FAULTS)
@@ -63,6 +63,9 @@ cover: ## measure the root package's coverage; fail below MINCOVER percent
 bench: ## compare with the historic client and bare net/http in a table; BENCH selects rows
 	@cd benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
+benchv3: ## compare clientv3 with go.etcd.io/etcd/client/v3 in a table; BENCH selects rows
+	@cd clientv3/benchmarks && go run ./cmd/compare -run='$(BENCH)'
+
 lint: ## check format, go.mod files, go vet and golangci-lint in each module
 	@rc=0; \
 	bad=$$(gofmt -l .); test -z "$$bad" || { echo "not formatted: $$bad"; rc=1; }; \
@@ -77,4 +80,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help demo build test integration faults race fuzz cover bench lint
+.PHONY: help demo build test integration faults race fuzz cover bench benchv3 lint

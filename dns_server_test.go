@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,15 +49,33 @@ func serveDNS(t *testing.T, records map[string][]dnsmessage.SRVResource) *dnsSer
 	}
 	s.done.Go(s.serveUDP)
 	s.done.Go(s.serveTCP)
-	before := net.DefaultResolver
-	net.DefaultResolver = s.resolver()
+	dnsInUse.Store(s.resolver())
 	t.Cleanup(func() {
-		net.DefaultResolver = before
+		dnsInUse.Store(nil)
 		s.udp.Close()
 		s.tcp.Close()
 		s.done.Wait()
 	})
 	return s
+}
+
+// dnsInUse is what answers net.DefaultResolver; nil: who answers elsewhere. The
+// resolver itself is replaced before anything runs, for a probe of an earlier
+// test's client may still look at it at any time.
+var dnsInUse = takeOverDNS()
+
+func takeOverDNS() *atomic.Pointer[net.Resolver] {
+	inUse := new(atomic.Pointer[net.Resolver])
+	net.DefaultResolver = &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if r := inUse.Load(); r != nil {
+				return r.Dial(ctx, network, address)
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}
+	return inUse
 }
 
 // wakeResolver makes package net set up what all look-ups share. Were that done in

@@ -305,3 +305,22 @@ func TestEndpointsAreForManyGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestSyncDoesNotAdoptStrangers(t *testing.T) {
+	f := newFakeTransport(t, func(*http.Request) fakeAnswer {
+		return fakeAnswer{body: `{"members":[{"id":"1","clientURLs":["http://member","http://stranger"]}]}`}
+	})
+	f.pulse = func(req *http.Request) fakeAnswer {
+		if req.URL.Host == "stranger" {
+			return fakeAnswer{status: http.StatusNotFound, body: "<html>who?</html>"}
+		}
+		return fakeAnswer{body: healthy}
+	}
+	c := newClient(t, f, "http://lb")
+	if err := c.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Endpoints(); !slices.Equal(got, []string{"http://member", "http://lb"}) {
+		t.Errorf("Endpoints() = %q", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/coreos/etcd/client/benchmarks/measure"
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
@@ -55,6 +56,11 @@ func (b *Bench) Close() error {
 	}
 	b.stubbed, b.cluster = nil, nil
 	return errors.Join(errs...)
+}
+
+// play plays rounds of the contestants, as many and as long as the options say.
+func (b *Bench) play(contestants []measure.Contestant) ([]measure.Series, error) {
+	return measure.Game{Rounds: b.options.Rounds, RoundTime: b.options.RoundTime}.Play(contestants)
 }
 
 // stub gives the stub server.

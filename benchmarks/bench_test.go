@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // benchCanned benchmarks one operation of every peer on canned replies.
@@ -43,7 +45,7 @@ func benchLoopback(b *testing.B, goroutines int, do func(context.Context, peer) 
 			}
 			defer leave()
 			b.ReportAllocs()
-			if err := share(goroutines, b.N, func() error { return do(b.Context(), all[0].peer) }); err != nil {
+			if err := measure.Share(goroutines, b.N, func() error { return do(b.Context(), all[0].peer) }); err != nil {
 				b.Fatal(err)
 			}
 		})

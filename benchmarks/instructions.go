@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // ErrNoValgrind says that instructions can't be counted on this machine.
@@ -91,7 +93,7 @@ func doWork(text string) error {
 	if err != nil {
 		return err
 	}
-	return share(1, n, do)
+	return measure.Share(1, n, do)
 }
 
 // operation makes the function that does the work once.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // coldStarts is how many new clients are tried until one begins with the endpoint
@@ -32,13 +34,13 @@ func deadEndpoint(ctx context.Context, b *Bench) ([]Line, error) {
 	}
 	ours, historic := results[0], results[1]
 	work := fmt.Sprintf("Get, one endpoint of three down, one and then %d at a time", crowd)
-	pair := func(measured string, u unit, what func(deadResult) float64) quantity {
-		return quantity{work, measured, u, spread{what(ours)}, spread{what(historic)}, nil}
+	pair := func(measured string, u measure.Unit, what func(deadResult) float64) quantity {
+		return quantity{work, measured, u, measure.Spread{what(ours)}, measure.Spread{what(historic)}, nil}
 	}
 	return []Line{
-		pair("dials to it per second", figures, func(r deadResult) float64 { return r.dials }).atMost(1),
-		pair("slowest request", nanoseconds, func(r deadResult) float64 { return float64(r.slowest) }).line(),
-		pair("requests per second", count, func(r deadResult) float64 { return r.rate }).line(),
+		pair("dials to it per second", measure.Figures, func(r deadResult) float64 { return r.dials }).atMost(1),
+		pair("slowest request", measure.Nanoseconds, func(r deadResult) float64 { return float64(r.slowest) }).line(),
+		pair("requests per second", measure.Count, func(r deadResult) float64 { return r.rate }).line(),
 	}, nil
 }
 
@@ -90,7 +92,7 @@ func withDead(ctx context.Context, s *stub, m maker, length time.Duration) (dead
 func crowdFor(length time.Duration, do func() error) (deadResult, error) {
 	var requests, slowest atomic.Int64
 	began := time.Now()
-	err := share(crowd, crowd, func() error {
+	err := measure.Share(crowd, crowd, func() error {
 		for time.Since(began) < length {
 			took, err := timed(do)
 			if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // decoding compares the client's decoder with others. It is not exported, so what
@@ -21,12 +23,12 @@ func decoding(ctx context.Context, b *Bench) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		all := []contestant{{name: oursName, work: func(n int) error {
-			return share(1, n, func() error { return o.getTree(ctx, treeKey) })
+		all := []measure.Contestant{{Name: oursName, Work: func(n int) error {
+			return measure.Share(1, n, func() error { return o.getTree(ctx, treeKey) })
 		}}}
 		for _, d := range decoders() {
-			all = append(all, contestant{name: d.name, work: func(n int) error {
-				return share(1, n, func() error { return d.decode(body, &document{}) })
+			all = append(all, measure.Contestant{Name: d.name, Work: func(n int) error {
+				return measure.Share(1, n, func() error { return d.decode(body, &document{}) })
 			}})
 		}
 		taken, err := b.play(all)
@@ -38,7 +40,7 @@ func decoding(ctx context.Context, b *Bench) ([]Line, error) {
 			return nil, err
 		}
 		for i := range taken[0] {
-			taken[0][i].allocs -= call
+			taken[0][i].Allocs -= call
 		}
 		work := fmt.Sprintf("decode %s nodes (ours: Get, canned reply)", thousands(size.nodes))
 		lines = append(lines, speedLine(work, all, taken, size.speed), allocsLine(work, all, taken, size.nodes))
@@ -54,45 +56,45 @@ func callAllocs(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	get := func(n int) error { return share(1, n, func() error { return o.getTree(ctx, treeKey) }) }
+	get := func(n int) error { return measure.Share(1, n, func() error { return o.getTree(ctx, treeKey) }) }
 	if err = get(1); err != nil {
 		return 0, err
 	}
 	const calls = 1000
-	c, err := measure(calls, get)
-	return c.allocs - decoding, err
+	c, err := measure.Work(calls, get)
+	return c.Allocs - decoding, err
 }
 
 // others names all but ours, with what each took.
-func others(all []contestant, taken []series, what func(series) spread, u unit) string {
+func others(all []measure.Contestant, taken []measure.Series, what func(measure.Series) measure.Spread, u measure.Unit) string {
 	var cells []string
 	for i, c := range all[1:] {
-		cells = append(cells, c.name+" "+u(what(taken[i+1]).median()))
+		cells = append(cells, c.Name+" "+u(what(taken[i+1]).Median()))
 	}
 	return strings.Join(cells, cellBreak)
 }
 
 // speedLine wants ours to be so many times as fast as the faster json-iterator.
-func speedLine(work string, all []contestant, taken []series, limit float64) Line {
-	ours := taken[0].wall()
-	fastest := min(taken[1].wall().median(), taken[2].wall().median())
-	speed := fastest / ours.median()
+func speedLine(work string, all []measure.Contestant, taken []measure.Series, limit float64) Line {
+	ours := taken[0].Wall()
+	fastest := min(taken[1].Wall().Median(), taken[2].Wall().Median())
+	speed := fastest / ours.Median()
 	return Line{
-		Work: work, Measured: "time", Ours: ours.with(nanoseconds),
-		Other: others(all, taken, series.wall, nanoseconds),
+		Work: work, Measured: "time", Ours: ours.With(measure.Nanoseconds),
+		Other: others(all, taken, measure.Series.Wall, measure.Nanoseconds),
 		Ratio: fmt.Sprintf("%.2f × as fast as json-iterator", speed), Limit: fmt.Sprintf("≥ %.1f", limit), Verdict: verdict(speed >= limit),
 	}
 }
 
-func allocsLine(work string, all []contestant, taken []series, nodes int) Line {
+func allocsLine(work string, all []measure.Contestant, taken []measure.Series, nodes int) Line {
 	const hundred, limit = 100, 14
-	per := func(s series) spread {
-		return s.of(func(c cost) float64 { return c.allocs * hundred / float64(nodes) })
+	per := func(s measure.Series) measure.Spread {
+		return s.Of(func(c measure.Cost) float64 { return c.Allocs * hundred / float64(nodes) })
 	}
 	ours := per(taken[0])
 	return Line{
-		Work: work, Measured: "allocations per 100 nodes, without the call's own", Ours: ours.with(count),
-		Other: others(all, taken, per, count),
-		Limit: fmt.Sprintf("≤ %d", limit), Verdict: verdict(ours.median() <= limit),
+		Work: work, Measured: "allocations per 100 nodes, without the call's own", Ours: ours.With(measure.Count),
+		Other: others(all, taken, per, measure.Count),
+		Limit: fmt.Sprintf("≤ %d", limit), Verdict: verdict(ours.Median() <= limit),
 	}
 }

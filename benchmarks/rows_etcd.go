@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // fillers is how many goroutines fill a tree: one alone waits for the disk.
@@ -29,15 +31,15 @@ func etcdTree(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	work := "recursive Get, etcd 3.5, " + thousands(nodes) + " nodes"
-	wall := of(work, "time", nanoseconds, taken, series.wall)
-	cpu := of(work, "processor time of the client", nanoseconds, taken, series.cpu)
+	wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
+	cpu := of(work, "processor time of the client", measure.Nanoseconds, taken, measure.Series.CPU)
 	return []Line{cpu.against(cpu.historic, 0.40), wall.against(wall.historic, 0.80)}, nil
 }
 
 // fill makes etcd hold a tree.
 func fill(ctx context.Context, p peer, nodes int) error {
 	var made atomic.Int64
-	err := share(fillers, nodes, func() error {
+	err := measure.Share(fillers, nodes, func() error {
 		_, key, value := treeNode(int(made.Add(1)) - 1)
 		return p.set(ctx, key, value)
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // errResync says that Events lost history that was never lost.
@@ -28,11 +29,11 @@ func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	least := long(b, 20000, 2000)
-	contestants := []contestant{
+	contestants := []measure.Contestant{
 		// A round of streaming has so many events that its first connection does not count.
-		{name: oursName, work: func(n int) error { return streamed(ctx, kapi, n*least) }},
-		{name: historicName, work: follow(ctx, all[1].peer)},
-		{name: bareName, work: follow(ctx, all[2].peer)},
+		{Name: oursName, Work: func(n int) error { return streamed(ctx, kapi, n*least) }},
+		{Name: historicName, Work: follow(ctx, all[1].peer)},
+		{Name: bareName, Work: follow(ctx, all[2].peer)},
 	}
 	taken, err := b.play(contestants)
 	if err != nil {
@@ -40,14 +41,14 @@ func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
 	}
 	for i, c := range taken[0] {
 		by := float64(least)
-		taken[0][i] = cost{c.wall / by, c.cpu / by, c.bytes / by, c.allocs / by}
+		taken[0][i] = measure.Cost{Wall: c.Wall / by, CPU: c.CPU / by, Bytes: c.Bytes / by, Allocs: c.Allocs / by}
 	}
 	work := "Events, streaming stub, an event (others: a long poll)"
 	return []Line{
-		of(work, "time", nanoseconds, taken, series.wall).atMost(2000),
-		withRatio(of(work, "processor time", nanoseconds, taken, series.cpu)),
-		of(work, "bytes", bytesOf, taken, series.bytes).line(),
-		of(work, "allocations", count, taken, series.allocs).atMost(8),
+		of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall).atMost(2000),
+		withRatio(of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)),
+		of(work, "bytes", measure.Bytes, taken, measure.Series.Bytes).line(),
+		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(8),
 	}, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // counted counts the instructions of each work, or gives a line that says why not.
@@ -35,7 +37,7 @@ func getInstructions(ctx context.Context, b *Bench) ([]Line, error) {
 	if counts == nil {
 		return lines, err
 	}
-	return []Line{quantity{name, "instructions (callgrind)", count, counts[:1], counts[1:2], counts[2:3]}.atMost(7500)}, nil
+	return []Line{quantity{name, "instructions (callgrind)", measure.Count, counts[:1], counts[1:2], counts[2:3]}.atMost(7500)}, nil
 }
 
 // decodeInstructions is the work of decoding, counted. Of the larger tree, which
@@ -60,11 +62,11 @@ func decodeInstructions(ctx context.Context, b *Bench) ([]Line, error) {
 		}
 		var other []string
 		for i, d := range compared {
-			other = append(other, d.name+" "+count(counts[i+1]))
+			other = append(other, d.name+" "+measure.Count(counts[i+1]))
 		}
 		ratio := counts[0] / min(counts[1], counts[2])
 		all = append(all, Line{
-			Work: name, Measured: "instructions (callgrind)", Ours: count(counts[0]), Other: strings.Join(other, cellBreak),
+			Work: name, Measured: "instructions (callgrind)", Ours: measure.Count(counts[0]), Other: strings.Join(other, cellBreak),
 			Ratio: fmt.Sprintf("%.2f of json-iterator", ratio), Limit: fmt.Sprintf("≤ %.2f", limit), Verdict: verdict(ratio <= limit),
 		})
 	}

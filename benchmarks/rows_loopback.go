@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // loopbackGet is a Get over the loopback interface, where a server that has
@@ -38,13 +40,13 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 		if goroutines == 1 {
 			work = verb + ", loopback"
 		}
-		wall := of(work, "time", nanoseconds, taken, series.wall)
-		cpu := of(work, "processor time", nanoseconds, taken, series.cpu)
+		wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
+		cpu := of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)
 		lines = append(lines, wall.against(wall.other, 1.05), cpu.against(cpu.other, 1.05))
 		if goroutines > 1 {
 			continue
 		}
-		allocs := of(work, "allocations", count, taken, series.allocs)
+		allocs := of(work, "allocations", measure.Count, taken, measure.Series.Allocs)
 		if verb == "Get" {
 			lines = append(lines, allocs.atMost(56))
 		} else {
@@ -58,16 +60,16 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 // the time all are at work.
 const leastShare = 16
 
-func asContestants(all []guest, goroutines int, do func(peer) error) []contestant {
+func asContestants(all []guest, goroutines int, do func(peer) error) []measure.Contestant {
 	least := 1
 	if goroutines > 1 {
 		least = leastShare * goroutines
 	}
-	var made []contestant
+	var made []measure.Contestant
 	for _, g := range all {
-		made = append(made, contestant{name: g.name, work: func(n int) error {
-			return share(goroutines, n, func() error { return do(g.peer) })
-		}, least: least})
+		made = append(made, measure.Contestant{Name: g.name, Work: func(n int) error {
+			return measure.Share(goroutines, n, func() error { return do(g.peer) })
+		}, Least: least})
 	}
 	return made
 }
@@ -87,8 +89,8 @@ func connections(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	requests := long(b, 2000, 200)
-	taken := make([]series, len(makers()))
-	accepted := make([]spread, len(makers()))
+	taken := make([]measure.Series, len(makers()))
+	accepted := make([]measure.Spread, len(makers()))
 	for range min(b.options.Rounds, maxConnectionRounds) {
 		for i, m := range makers() {
 			c, n, err := crowded(ctx, s, m, requests)
@@ -100,41 +102,43 @@ func connections(ctx context.Context, b *Bench) ([]Line, error) {
 		}
 	}
 	for i, a := range accepted {
-		accepted[i] = newSpread(a)
+		accepted[i] = measure.NewSpread(a)
 	}
 	work := fmt.Sprintf("%d Gets, %d at a time, default transport", requests, crowd)
-	rate := func(s series) spread { return s.of(func(c cost) float64 { return 1e9 / c.wall }) }
-	rates := of(work, "requests per second", count, taken, rate)
+	rate := func(s measure.Series) measure.Spread {
+		return s.Of(func(c measure.Cost) float64 { return 1e9 / c.Wall })
+	}
+	rates := of(work, "requests per second", measure.Count, taken, rate)
 	line := rates.line()
-	ratio := rates.ours.median() / rates.historic.median()
+	ratio := rates.ours.Median() / rates.historic.Median()
 	line.Ratio, line.Limit, line.Verdict = fmt.Sprintf("%.2f", ratio), "≥ 2", verdict(ratio >= 2)
 	return []Line{
-		quantity{work, "connections", count, accepted[0], accepted[1], accepted[2]}.atMost(crowd),
+		quantity{work, "connections", measure.Count, accepted[0], accepted[1], accepted[2]}.atMost(crowd),
 		line,
 	}, nil
 }
 
 // crowded makes that many requests by a new client on its own default transport,
 // which has no connections yet.
-func crowded(ctx context.Context, s *stub, m maker, requests int) (cost, int, error) {
+func crowded(ctx context.Context, s *stub, m maker, requests int) (measure.Cost, int, error) {
 	t, ok := defaultTransportOf(m.name)
 	if !ok {
-		return cost{}, 0, errors.New("the default transport is not an http.Transport")
+		return measure.Cost{}, 0, errors.New("the default transport is not an http.Transport")
 	}
 	t.CloseIdleConnections()
 	defer t.CloseIdleConnections()
 	p, err := m.make(config{endpoints: s.endpoints[:1]})
 	if err != nil {
-		return cost{}, 0, err
+		return measure.Cost{}, 0, err
 	}
 	if _, err = s.accepted(); err != nil {
-		return cost{}, 0, err
+		return measure.Cost{}, 0, err
 	}
-	c, err := measure(requests, func(n int) error {
-		return share(crowd, n, func() error { return p.get(ctx, smallKey) })
+	c, err := measure.Work(requests, func(n int) error {
+		return measure.Share(crowd, n, func() error { return p.get(ctx, smallKey) })
 	})
 	if err != nil {
-		return cost{}, 0, err
+		return measure.Cost{}, 0, err
 	}
 	n, err := s.accepted()
 	return c, n, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 const cannedEndpoint = "http://etcd.example:2379"
@@ -48,22 +50,22 @@ func cannedPeers(c config, answer []byte) ([]peer, []*canned, error) {
 }
 
 // playCanned plays the peers against each other, each with a transport that gives answer.
-func (b *Bench) playCanned(c config, answer []byte, do func(peer) error) ([]series, error) {
+func (b *Bench) playCanned(c config, answer []byte, do func(peer) error) ([]measure.Series, error) {
 	peers, _, err := cannedPeers(c, answer)
 	if err != nil {
 		return nil, err
 	}
-	var all []contestant
+	var all []measure.Contestant
 	for i, p := range peers {
-		all = append(all, contestant{name: makers()[i].name, work: func(n int) error {
-			return share(1, n, func() error { return do(p) })
+		all = append(all, measure.Contestant{Name: makers()[i].name, Work: func(n int) error {
+			return measure.Share(1, n, func() error { return do(p) })
 		}})
 	}
 	return b.play(all)
 }
 
 // of makes a quantity of what the peers took, in the order of makers.
-func of(work, measured string, u unit, taken []series, what func(series) spread) quantity {
+func of(work, measured string, u measure.Unit, taken []measure.Series, what func(measure.Series) measure.Spread) quantity {
 	return quantity{work, measured, u, what(taken[0]), what(taken[1]), what(taken[2])}
 }
 
@@ -79,23 +81,23 @@ func getSmall(ctx context.Context, b *Bench) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	wall := of(work, "time", nanoseconds, taken, series.wall)
+	wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
 	return []Line{
 		wall.against(wall.historic, 0.20),
-		of(work, "bytes", bytesOf, taken, series.bytes).atMost(1000),
-		of(work, "allocations", count, taken, series.allocs).atMost(8),
-		quantity{work, "goroutines started", count, started[:1], started[1:2], started[2:3]}.atMost(0),
+		of(work, "bytes", measure.Bytes, taken, measure.Series.Bytes).atMost(1000),
+		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(8),
+		quantity{work, "goroutines started", measure.Count, started[:1], started[1:2], started[2:3]}.atMost(0),
 	}, nil
 }
 
 // goroutinesPerRequest tells for each peer how many more goroutines there are
 // while the transport has a request than before.
-func goroutinesPerRequest(do func(peer) error) (spread, error) {
+func goroutinesPerRequest(do func(peer) error) (measure.Spread, error) {
 	peers, transports, err := cannedPeers(plainVariant().config, smallGet())
 	if err != nil {
 		return nil, err
 	}
-	var started spread
+	var started measure.Spread
 	for i, p := range peers {
 		const tries = 100
 		most := 0
@@ -121,22 +123,22 @@ func getVariants(ctx context.Context, b *Bench) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		allocs := of("Get, canned reply"+v.name, "allocations", count, taken, series.allocs)
+		allocs := of("Get, canned reply"+v.name, "allocations", measure.Count, taken, measure.Series.Allocs)
 		switch v.name {
 		case plainVariant().name:
-			plain = allocs.ours.median()
+			plain = allocs.ours.Median()
 		case timeoutVariant().name:
 			lines = append(lines, allocs.atMost(12))
 		default:
 			l := allocs.line()
-			more := allocs.ours.median() - plain
+			more := allocs.ours.Median() - plain
 			l.Ratio, l.Limit, l.Verdict = fmt.Sprintf("%+.0f", more), "≤ +2", verdict(more <= 2)
 			lines = append(lines, l)
 		}
-		wall := of("Get, canned reply"+v.name, "time", nanoseconds, taken, series.wall)
+		wall := of("Get, canned reply"+v.name, "time", measure.Nanoseconds, taken, measure.Series.Wall)
 		if v.name != "" {
 			l := wall.line()
-			l.Ratio = fmt.Sprintf("%.2f", wall.ours.median()/wall.historic.median())
+			l.Ratio = fmt.Sprintf("%.2f", wall.ours.Median()/wall.historic.Median())
 			lines = append(lines, l)
 		}
 	}
@@ -150,10 +152,10 @@ func setSmall(ctx context.Context, b *Bench) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	wall := of(work, "time", nanoseconds, taken, series.wall)
+	wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
 	return []Line{
 		wall.against(wall.historic, 0.30),
-		of(work, "bytes", bytesOf, taken, series.bytes).line(),
-		of(work, "allocations", count, taken, series.allocs).line(),
+		of(work, "bytes", measure.Bytes, taken, measure.Series.Bytes).line(),
+		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).line(),
 	}, nil
 }

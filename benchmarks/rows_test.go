@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // newBench makes a Bench that measures as little as it can.
@@ -36,7 +38,7 @@ func TestEveryRowMeasures(t *testing.T) {
 				t.Error("no line")
 			}
 			for _, l := range lines {
-				if l.Work == "" || l.Measured == "" || l.Ours == "" || l.Ours == none {
+				if l.Work == "" || l.Measured == "" || l.Ours == "" || l.Ours == measure.None {
 					t.Errorf("an empty cell: %+v", l)
 				}
 				if (l.Limit == "") != (l.Verdict == NoLimit) {

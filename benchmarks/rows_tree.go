@@ -8,6 +8,8 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"time"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // trees are recursive Gets over the loopback interface, in chunks as etcd sends them.
@@ -33,8 +35,8 @@ func trees(ctx context.Context, b *Bench) ([]Line, error) {
 			return nil, err
 		}
 		work := "recursive Get, loopback, " + thousands(size.nodes) + " nodes"
-		wall := of(work, "time", nanoseconds, taken, series.wall)
-		cpu := of(work, "processor time", nanoseconds, taken, series.cpu)
+		wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
+		cpu := of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)
 		lines = append(lines, wall.against(wall.historic, size.limit), withRatio(cpu))
 	}
 	return lines, nil
@@ -43,7 +45,7 @@ func trees(ctx context.Context, b *Bench) ([]Line, error) {
 // withRatio tells ours by historic, of which nothing is wanted.
 func withRatio(q quantity) Line {
 	l := q.line()
-	l.Ratio = fmt.Sprintf("%.2f", q.ours.median()/q.historic.median())
+	l.Ratio = fmt.Sprintf("%.2f", q.ours.Median()/q.historic.Median())
 	return l
 }
 
@@ -76,15 +78,15 @@ func treeMemory(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	defer leave()
-	taken := make([]series, len(all))
-	peaks := make([]spread, len(all))
+	taken := make([]measure.Series, len(all))
+	peaks := make([]measure.Spread, len(all))
 	for range min(b.options.Rounds, memoryRounds) {
 		for i, g := range all {
 			get := func(int) error { return g.getTree(ctx, stubTreeKey(nodes)) }
 			if err := get(1); err != nil { // it dials
 				return nil, err
 			}
-			c, err := measure(1, get)
+			c, err := measure.Work(1, get)
 			if err != nil {
 				return nil, err
 			}
@@ -96,19 +98,19 @@ func treeMemory(ctx context.Context, b *Bench) ([]Line, error) {
 			peaks[i] = append(peaks[i], peak)
 		}
 	}
-	perBody := func(s spread) spread {
+	perBody := func(s measure.Spread) measure.Spread {
 		var by []float64
 		for _, v := range s {
 			by = append(by, v/body)
 		}
-		return newSpread(by)
+		return measure.NewSpread(by)
 	}
-	bytesPerBody := func(s series) spread { return perBody(s.bytes()) }
-	work := fmt.Sprintf("recursive Get, loopback, %s nodes (%s)", thousands(nodes), bytesOf(body))
+	bytesPerBody := func(s measure.Series) measure.Spread { return perBody(s.Bytes()) }
+	work := fmt.Sprintf("recursive Get, loopback, %s nodes (%s)", thousands(nodes), measure.Bytes(body))
 	return []Line{
-		of(work, "bytes allocated / body", figures, taken, bytesPerBody).atMost(1.5),
-		of(work, "allocations", count, taken, series.allocs).atMost(3500),
-		quantity{work, "peak heap / body", figures, perBody(peaks[0]), perBody(peaks[1]), perBody(peaks[2])}.atMost(1.5),
+		of(work, "bytes allocated / body", measure.Figures, taken, bytesPerBody).atMost(1.5),
+		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(3500),
+		quantity{work, "peak heap / body", measure.Figures, perBody(peaks[0]), perBody(peaks[1]), perBody(peaks[2])}.atMost(1.5),
 	}, nil
 }
 

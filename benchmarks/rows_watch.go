@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 // watcherPolls is what an event costs that a long poll brings, where each poll is
@@ -20,20 +22,20 @@ func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	defer leave()
-	var contestants []contestant
+	var contestants []measure.Contestant
 	for _, g := range all {
-		contestants = append(contestants, contestant{name: g.name, work: follow(context.WithoutCancel(ctx), g.peer)})
+		contestants = append(contestants, measure.Contestant{Name: g.name, Work: follow(context.WithoutCancel(ctx), g.peer)})
 	}
 	taken, err := b.play(contestants)
 	if err != nil {
 		return nil, err
 	}
 	work := "Watcher, loopback, an event"
-	wall := of(work, "time", nanoseconds, taken, series.wall)
+	wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
 	return []Line{
 		wall.against(wall.historic, 0.80),
-		withRatio(of(work, "processor time", nanoseconds, taken, series.cpu)),
-		of(work, "allocations", count, taken, series.allocs).atMost(56),
+		withRatio(of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)),
+		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(56),
 	}, nil
 }
 
@@ -71,7 +73,7 @@ func watcherIdle(ctx context.Context, b *Bench) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	var counts spread
+	var counts measure.Spread
 	for _, m := range makers() {
 		n, err := idleGoroutines(ctx, s, m)
 		if err != nil {
@@ -80,7 +82,7 @@ func watcherIdle(ctx context.Context, b *Bench) ([]Line, error) {
 		counts = append(counts, float64(n))
 	}
 	work := "Watcher that waits, loopback"
-	return []Line{quantity{work, "goroutines", count, counts[:1], counts[1:2], counts[2:3]}.atMost(3)}, nil
+	return []Line{quantity{work, "goroutines", measure.Count, counts[:1], counts[1:2], counts[2:3]}.atMost(3)}, nil
 }
 
 func idleGoroutines(ctx context.Context, s *stub, m maker) (int, error) {

@@ -3,12 +3,10 @@ package benchmarks
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"strings"
-)
 
-// none stands in cells of which there is nothing to say.
-const none = "–"
+	"github.com/coreos/etcd/client/benchmarks/measure"
+)
 
 // cellBreak begins a new line within a cell.
 const cellBreak = "<br>"
@@ -21,83 +19,24 @@ func Table(lines []Line) string {
 	for _, l := range lines {
 		cells := []string{l.Work, l.Measured, l.Ours, l.Historic, l.Other, l.Ratio, l.Limit}
 		for i, c := range cells {
-			cells[i] = cmp.Or(c, none)
+			cells[i] = cmp.Or(c, measure.None)
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(cells, " | "), l.Verdict)
 	}
 	return b.String()
 }
 
-// A unit writes a value in words.
-type unit func(float64) string
-
-// nanoseconds writes a time.
-func nanoseconds(v float64) string {
-	switch {
-	case v < 1e3:
-		return figures(v) + " ns"
-	case v < 1e6:
-		return figures(v/1e3) + " µs"
-	case v < 1e9:
-		return figures(v/1e6) + " ms"
-	}
-	return figures(v/1e9) + " s"
-}
-
-// bytesOf writes an amount of memory.
-func bytesOf(v float64) string {
-	switch {
-	case v < 1e3:
-		return figures(v) + " B"
-	case v < 1e6:
-		return figures(v/1e3) + " kB"
-	}
-	return figures(v/1e6) + " MB"
-}
-
-// count writes a number of things, of which there may be many or parts.
-func count(v float64) string {
-	if v >= 100 || v == math.Trunc(v) {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return figures(v)
-}
-
-// figures writes three of them.
-func figures(v float64) string {
-	switch {
-	case v >= 99.95 || v == 0:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 9.995:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-// with writes the median, and half the distance between the quartiles in percent of it.
-func (s spread) with(u unit) string {
-	if len(s) == 0 {
-		return none
-	}
-	const percent = 100
-	around := math.Round((s.at(0.75) - s.at(0.25)) / 2 / s.median() * percent)
-	if !(around >= 1) { // not a number, where all is zero
-		return u(s.median())
-	}
-	return fmt.Sprintf("%s ± %.0f %%", u(s.median()), around)
-}
-
 // A measured quantity is what three contestants took of it.
 type quantity struct {
 	work, measured        string
-	unit                  unit
-	ours, historic, other spread
+	unit                  measure.Unit
+	ours, historic, other measure.Spread
 }
 
 func (q quantity) line() Line {
 	return Line{
 		Work: q.work, Measured: q.measured,
-		Ours: q.ours.with(q.unit), Historic: q.historic.with(q.unit), Other: q.other.with(q.unit),
+		Ours: q.ours.With(q.unit), Historic: q.historic.With(q.unit), Other: q.other.With(q.unit),
 	}
 }
 
@@ -105,14 +44,14 @@ func (q quantity) line() Line {
 func (q quantity) atMost(limit float64) Line {
 	l := q.line()
 	l.Limit = "≤ " + q.unit(limit)
-	l.Verdict = verdict(q.ours.median() <= limit)
+	l.Verdict = verdict(q.ours.Median() <= limit)
 	return l
 }
 
 // against wants ours to be no more than limit times what peer took.
-func (q quantity) against(peer spread, limit float64) Line {
+func (q quantity) against(peer measure.Spread, limit float64) Line {
 	l := q.line()
-	ratio := q.ours.median() / peer.median()
+	ratio := q.ours.Median() / peer.Median()
 	l.Ratio = fmt.Sprintf("%.2f", ratio)
 	l.Limit = fmt.Sprintf("≤ %.2f", limit)
 	l.Verdict = verdict(ratio <= limit)

@@ -37,7 +37,7 @@ type caller struct {
 }
 
 func newCaller(cfg *Config) caller {
-	options := cfg.callOptions()
+	options := []grpc.CallOption{grpc.StaticMethod()}
 	return caller{
 		retries: cfg.retryPolicy(),
 		options: options,

@@ -58,7 +58,7 @@ type cluster struct{ c *caller }
 func NewCluster(c *Client) Cluster { return &cluster{&c.caller} }
 
 func (m *cluster) MemberList(ctx context.Context, opts ...OpOption) (*MemberListResponse, error) {
-	op := newOp(opMembers, "", opts)
+	op := newOp(opMembers, nil, opts)
 	if err := op.check(); err != nil {
 		return nil, err
 	}

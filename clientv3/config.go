@@ -84,7 +84,9 @@ type Config struct {
 	// than etcd 3.4. New then waits for the answer of all endpoints.
 	RejectOldCluster bool `json:"reject-old-cluster"`
 
-	// DialOptions are given to grpc-go after the client's own, which they override.
+	// DialOptions are given to grpc-go after the client's own, which they override. A
+	// service config among them replaces the balancing of calls over the endpoints
+	// and the limits of message sizes.
 	DialOptions []grpc.DialOption `json:"-"`
 
 	// Context is what [Client.Ctx] derives from. Nil means context.Background.
@@ -139,14 +141,6 @@ func (cfg *Config) validate() error {
 
 func (cfg *Config) maxSend() int { return cmp.Or(cfg.MaxCallSendMsgSize, defaultMaxSendBytes) }
 func (cfg *Config) maxRecv() int { return cmp.Or(cfg.MaxCallRecvMsgSize, defaultMaxRecvBytes) }
-
-func (cfg *Config) callOptions() []grpc.CallOption {
-	return []grpc.CallOption{
-		grpc.StaticMethod(),
-		grpc.MaxCallSendMsgSize(cfg.maxSend()),
-		grpc.MaxCallRecvMsgSize(cfg.maxRecv()),
-	}
-}
 
 func (cfg *Config) retryPolicy() retryPolicy {
 	return retryPolicy{

@@ -20,10 +20,13 @@ import (
 )
 
 // serviceConfig spreads the calls over the endpoints that say that they are
-// healthy. Servers without a health service count as healthy.
+// healthy. Servers without a health service count as healthy. The limits of sizes,
+// which are those of all methods, are here because as options they take two
+// allocations of each call.
 const serviceConfig = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
-	"healthCheckConfig": {"serviceName": ""}
+	"healthCheckConfig": {"serviceName": ""},
+	"methodConfig": [{"name": [{}], "maxRequestMessageBytes": %d, "maxResponseMessageBytes": %d}]
 }`
 
 const (
@@ -51,7 +54,7 @@ func (c *Client) Dial(ep string) (*grpc.ClientConn, error) {
 func (c *Client) dial(list *endpointList) (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{
 		grpc.WithResolvers(list.resolver),
-		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultServiceConfig(fmt.Sprintf(serviceConfig, c.config.maxSend(), c.config.maxRecv())),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithTransportCredentials(c.newHandshaker()),
 		grpc.WithContextDialer(c.dialAddress),

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -110,8 +111,8 @@ type Lease interface {
 	// Leases lists all leases of the cluster.
 	Leases(ctx context.Context) (*LeaseLeasesResponse, error)
 
-	// KeepAlive renews a lease now, and again whenever a third of its TTL has passed,
-	// until ctx ends. Each answer is sent to the channel, which has room for 16: with no
+	// KeepAlive renews a lease now, and again whenever a quarter to a third of its TTL
+	// has passed, until ctx ends. Each answer is sent to the channel, which has room for 16: with no
 	// reader the lease is renewed all the same, and the answers are dropped.
 	//
 	// The channel is closed when ctx ends, when the Lease is closed, when the server has
@@ -137,13 +138,15 @@ type Lease interface {
 
 // NewLease makes a Lease with a stream of its own. It ends with c at the latest.
 func NewLease(c *Client) Lease {
-	l := &lessor{client: c, kept: make(map[LeaseID]*keptLease)}
+	l := &lessor{client: c, began: time.Now(), kept: make(map[LeaseID]*keptLease)}
+	l.agenda.tick = l.tick
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	return l
 }
 
 type lessor struct {
 	client  *Client
+	began   time.Time
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
 	working sync.WaitGroup

@@ -8,13 +8,14 @@ import (
 // leaseAgenda says which lease needs something done next. One timer serves them
 // all. It needs lessor.mu held.
 type leaseAgenda struct {
+	tick   func() // called when a lease wakes
 	leases leaseHeap
 	timer  *time.Timer
 	rings  time.Time // zero if the timer is not set
 }
 
 // put sees to it that tick is called when lease wakes.
-func (a *leaseAgenda) put(lease *keptLease, wake time.Time, tick func()) {
+func (a *leaseAgenda) put(lease *keptLease, wake time.Time) {
 	lease.wake = wake
 	if lease.place < 0 {
 		heap.Push(&a.leases, lease)
@@ -22,14 +23,14 @@ func (a *leaseAgenda) put(lease *keptLease, wake time.Time, tick func()) {
 		heap.Fix(&a.leases, lease.place)
 	}
 	if first := a.leases[0].wake; a.rings.IsZero() || first.Before(a.rings) {
-		a.set(first, tick)
+		a.set(first)
 	}
 }
 
-func (a *leaseAgenda) set(at time.Time, tick func()) {
+func (a *leaseAgenda) set(at time.Time) {
 	a.rings = at
 	if a.timer == nil {
-		a.timer = time.AfterFunc(time.Until(at), tick)
+		a.timer = time.AfterFunc(time.Until(at), a.tick)
 		return
 	}
 	a.timer.Reset(time.Until(at))

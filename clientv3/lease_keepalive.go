@@ -13,6 +13,9 @@ const (
 	keepAliveRoom = 16
 	// unansweredLimit is at least how long KeepAlive waits for its first answer.
 	unansweredLimit = 10 * time.Second
+	// renewalStep is the time between two batches of renewals: enough to have many in
+	// one packet, and little of the shortest TTL, a second.
+	renewalStep = 50 * time.Millisecond
 	// maxPatience bounds how long a renewal may be without answer on a stream where
 	// nothing else comes either.
 	maxPatience = 5 * time.Second
@@ -122,7 +125,7 @@ func (l *lessor) tick() {
 		switch {
 		case lease == nil:
 			if len(l.agenda.leases) > 0 {
-				l.agenda.set(l.agenda.leases[0].wake, l.tick)
+				l.agenda.set(l.agenda.leases[0].wake)
 			}
 			return
 		case !now.Before(lease.deadline):
@@ -136,6 +139,12 @@ func (l *lessor) tick() {
 	}
 }
 
+// inStep is when renewals are sent that are due soon after, so that those of many
+// leases go out together.
+func (l *lessor) inStep(due time.Time) time.Time {
+	return due.Add(-(due.Sub(l.began) % renewalStep))
+}
+
 // schedule puts lease on the agenda for when it next needs something.
 func (l *lessor) schedule(lease *keptLease) {
 	wake := lease.due
@@ -145,7 +154,7 @@ func (l *lessor) schedule(lease *keptLease) {
 	if lease.deadline.Before(wake) {
 		wake = lease.deadline
 	}
-	l.agenda.put(lease, wake, l.tick)
+	l.agenda.put(lease, wake)
 }
 
 // answer passes on what the server said to a renewal.
@@ -160,9 +169,9 @@ func (l *lessor) answer(reply *pb.LeaseKeepAliveResponse) {
 	}
 	lease.ttl = time.Duration(min(reply.TTL, int64(1<<62/time.Second))) * time.Second
 	lease.deadline = lease.sent.Add(lease.ttl)
-	// Up to a tenth earlier than a third, so that leases do not stay in step.
+	// Up to a tenth earlier than a third, so that they are not all due at once.
 	third := lease.ttl / 3
-	lease.due = lease.sent.Add(third - rand.N(third/10))
+	lease.due = l.inStep(lease.sent.Add(third - rand.N(third/10)))
 	lease.asked, lease.sent = time.Time{}, time.Time{}
 	l.schedule(lease)
 	response := &LeaseKeepAliveResponse{ResponseHeader: reply.Header, ID: lease.id, TTL: reply.TTL}

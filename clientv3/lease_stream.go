@@ -70,8 +70,9 @@ func (s *leaseStream) serve(conn *leaseConn) error {
 	defer sending.Wait()
 	defer conn.cancel()
 	sending.Go(func() { s.sendAll(conn) })
+	reply := new(pb.LeaseKeepAliveResponse) // used again for each
 	for {
-		reply, err := conn.Recv()
+		err := conn.RecvMsg(reply)
 		if err != nil && s.ctx.Err() == nil && conn.ctx.Err() != nil {
 			return fmt.Errorf("%s does not answer", conn.peer)
 		}

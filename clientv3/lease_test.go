@@ -351,7 +351,7 @@ func TestKeepAliveOfManyLeases(t *testing.T) {
 			t.Errorf("%d leases take %d goroutines", leases, more)
 		}
 
-		// All on one stream, and spread more from round to round.
+		// All on one stream, spread more from round to round, yet many at a time.
 		asked := make(map[int64]time.Time)
 		ends := time.Now().Add(time.Minute)
 		var waiting sync.WaitGroup
@@ -379,15 +379,19 @@ func TestKeepAliveOfManyLeases(t *testing.T) {
 		if len(asked) != leases {
 			t.Errorf("%d of %d leases were renewed", len(asked), leases)
 		}
-		seconds := make(map[int64]int)
+		seconds, times := make(map[int64]int), make(map[int64]int)
 		for _, last := range asked {
 			if ends.Sub(last) > ttl*time.Second/3 {
 				t.Errorf("the last renewal of a lease was %v ago", ends.Sub(last))
 			}
 			seconds[last.Unix()]++
+			times[last.UnixNano()]++
 		}
 		if len(seconds) < 2 {
 			t.Errorf("all renewals are within %d seconds", len(seconds))
+		}
+		if len(times) > leases/4 {
+			t.Errorf("%d renewals are sent at %d times", leases, len(times))
 		}
 		for _, ch := range channels {
 			if len(ch) < 3 {

@@ -59,17 +59,20 @@ type txnOp struct {
 func NewOp() *Op { return new(Op) }
 
 // OpGet is what [KV.Get] does.
-func OpGet(key string, opts ...OpOption) Op { return newOp(opGet, key, opts) }
+func OpGet(key string, opts ...OpOption) Op { return newOp(opGet, []byte(key), opts) }
 
 // OpPut is what [KV.Put] does.
 func OpPut(key, val string, opts ...OpOption) Op {
-	op := newOp(opPut, key, opts)
-	op.value = []byte(val)
+	both := make([]byte, len(key)+len(val)) // in one allocation
+	cut := copy(both, key)
+	copy(both[cut:], val)
+	op := newOp(opPut, both[:cut:cut], opts)
+	op.value = both[cut:]
 	return op
 }
 
 // OpDelete is what [KV.Delete] does.
-func OpDelete(key string, opts ...OpOption) Op { return newOp(opDelete, key, opts) }
+func OpDelete(key string, opts ...OpOption) Op { return newOp(opDelete, []byte(key), opts) }
 
 // OpTxn is a transaction, to be done by [KV.Do] or within another one: if all of
 // cmps hold, thenOps are done, and elseOps otherwise.
@@ -78,13 +81,13 @@ func OpTxn(cmps []Cmp, thenOps []Op, elseOps []Op) Op {
 }
 
 // OpWatch is what [Watcher.Watch] does. It is of no use to [KV.Do].
-func OpWatch(key string, opts ...OpOption) Op { return newOp(opWatch, key, opts) }
+func OpWatch(key string, opts ...OpOption) Op { return newOp(opWatch, []byte(key), opts) }
 
-func newOp(kind opKind, key string, opts []OpOption) Op {
+func newOp(kind opKind, key []byte, opts []OpOption) Op {
 	if len(opts) == 0 {
-		return Op{kind: kind, key: []byte(key)} // without options it need not be on the heap
+		return Op{kind: kind, key: key} // without options it need not be on the heap
 	}
-	op := Op{kind: kind, key: []byte(key)}
+	op := Op{kind: kind, key: key}
 	for _, opt := range opts {
 		opt(&op)
 	}

@@ -218,6 +218,6 @@ func IsOptsWithPrefix(opts []OpOption) bool { return optionsOf(opts).has(withPre
 func IsOptsWithFromKey(opts []OpOption) bool { return optionsOf(opts).has(withFromKey) }
 
 func optionsOf(opts []OpOption) *Op {
-	op := newOp(opGet, "", opts)
+	op := newOp(opGet, nil, opts)
 	return &op
 }

@@ -101,8 +101,9 @@ func (d *delivery) add(resp WatchResponse) {
 
 // pump moves the queue into the channel until it is empty.
 func (d *delivery) pump() {
+	var batch []WatchResponse
 	for {
-		batch := d.takeQueue()
+		batch = d.takeQueue(batch)
 		if batch == nil {
 			return
 		}
@@ -123,13 +124,15 @@ func (d *delivery) pump() {
 	}
 }
 
-// takeQueue gives what is queued, or nil when the pump has nothing more to do.
-func (d *delivery) takeQueue() []WatchResponse {
+// takeQueue gives what is queued, or nil when the pump has nothing more to do. The
+// batch before, which has been sent, makes room for the next.
+func (d *delivery) takeQueue(sent []WatchResponse) []WatchResponse {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	batch := d.queue
-	d.queue = nil
+	d.queue = sent[:0]
 	if len(batch) == 0 {
+		d.queue = nil
 		d.bytes = 0
 		d.pumping = false
 		if d.ended {

@@ -95,9 +95,9 @@ func (s *watchStream) serve(conn *watchConn) error {
 	defer sending.Wait()
 	defer conn.cancel()
 	sending.Go(func() { conn.sendAll(&s.watcher.mu) })
+	reply := new(pb.WatchResponse) // used again for each
 	for {
-		reply, err := conn.Recv()
-		if err != nil {
+		if err := conn.RecvMsg(reply); err != nil {
 			return ContextError(s.ctx, err)
 		}
 		s.receive(conn, reply)

@@ -178,7 +178,7 @@ func TestAutoSyncFollowsAClusterWhoseMembersAreAllReplaced(t *testing.T) {
 		if got := valueOf(t, kapi, "/kept"); got != "v" { // By when the election is over, if the last was the leader.
 			t.Errorf("value %q", got)
 		}
-		p := takePulse(t, c.Members())
+		p := harness.TakePulse(t.Context(), c.Members())
 		var longest time.Duration
 		for range 20 {
 			longest = max(longest, timed(func() {
@@ -186,7 +186,7 @@ func TestAutoSyncFollowsAClusterWhoseMembersAreAllReplaced(t *testing.T) {
 				mustResponse(t, resp, err)
 			}))
 		}
-		wantUnder(t, "the longest of 20 calls", longest, time.Second+p.read())
+		wantUnder(t, "the longest of 20 calls", longest, time.Second+p.Longest())
 		end()
 	})
 }

@@ -80,12 +80,12 @@ func (p *workerProcess) signal(s os.Signal) {
 // have other things to do for nearly as long as it tries.
 func (f *factory) leave(p *workerProcess) {
 	f.t.Helper()
-	pulse := takeClusterPulse(f.t, f.c)
+	pulse := harness.TakePulse(f.t.Context(), f.c.Members())
 	p.signal(syscall.SIGTERM)
 	giveUp := time.AfterFunc(workerPatience, func() { _ = p.cmd.Process.Kill() })
 	defer giveUp.Stop()
 	err := p.cmd.Wait()
-	switch silence := pulse.read(); {
+	switch silence := pulse.Silence(); {
 	case err != nil && silence < workerTTL*time.Second/2:
 		f.t.Errorf("%s left with %v", p.name, err)
 	case err != nil:

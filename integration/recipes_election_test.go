@@ -153,6 +153,11 @@ func TestElectionUnderFaults(t *testing.T) {
 		leaders := concurrency.NewElection(newSession(t, freshKeys(t, c), 60), office).Observe(ctx)
 		var wg, watching sync.WaitGroup
 		watching.Go(func() { seen.observe(leaders) })
+		// Who begins to observe is told of who leads then, and not of those before.
+		first := concurrency.NewElection(newSession(t, freshKeys(t, c), 60), office)
+		check(t, first.Campaign(within(t, callTimeout), "first 1"))
+		harness.WaitFor(t, callTimeout, func() error { return seen.has("first 1") })
+		check(t, first.Resign(within(t, callTimeout)))
 		for _, p := range all {
 			c := &candidate{participant: p, office: office, store: store}
 			wg.Go(func() {

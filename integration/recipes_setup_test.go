@@ -6,8 +6,6 @@ import (
 	"flag"
 	"math/rand/v2"
 	"net/http"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -108,61 +106,6 @@ func wantSessionsToLive(t *testing.T, all []*participant, silence time.Duration)
 	}
 }
 
-// A clusterPulse shows for how long two members of three at once did not tell what
-// the cluster agrees on, by plain HTTP: the one that a fault befalls, and another
-// one, be it for an election or a machine that has other things to do.
-type clusterPulse struct {
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	mu      sync.Mutex  // guards the fields below
-	last    []time.Time // when each member answered last
-	longest time.Duration
-}
-
-// takeClusterPulse asks all members, until the pulse is read or the test ends.
-func takeClusterPulse(t *testing.T, c *harness.Cluster) *clusterPulse {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	p := &clusterPulse{cancel: cancel, last: make([]time.Time, len(c.Members()))}
-	transport := &http.Transport{}
-	for i, m := range c.Members() {
-		p.last[i] = time.Now()
-		p.wg.Go(func() {
-			for ctx.Err() == nil {
-				p.note(i, answers(ctx, transport, m.ClientURL()+"/v2/keys/?quorum=true"))
-				select {
-				case <-time.After(2 * pulseEvery):
-				case <-ctx.Done():
-				}
-			}
-		})
-	}
-	t.Cleanup(func() {
-		p.read()
-		transport.CloseIdleConnections()
-	})
-	return p
-}
-
-// note notes how long the second of those who have answered before is silent.
-func (p *clusterPulse) note(member int, answered bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	latest := slices.SortedFunc(slices.Values(p.last), func(a, b time.Time) int { return b.Compare(a) })
-	p.longest = max(p.longest, time.Since(latest[1]))
-	if answered {
-		p.last[member] = time.Now()
-	}
-}
-
-// read ends the pulse and returns the longest silence.
-func (p *clusterPulse) read() time.Duration {
-	p.cancel()
-	p.wg.Wait()
-	return p.longest
-}
-
 // recipeFaults are faults of one member. Each ends with all members healthy.
 func recipeFaults() []fault {
 	return append(faultKinds(), fault{"losing answers", losesAnswers}, fault{"resetting", resets})
@@ -202,7 +145,7 @@ func resets(_ *testing.T, _ *harness.Cluster, m *harness.Member) func() {
 func sufferFaults(t *testing.T, c *harness.Cluster) (silence time.Duration) {
 	t.Helper()
 	t.Logf("-recipes-seed=%d", *recipesSeed)
-	pulse := takeClusterPulse(t, c)
+	pulse := harness.TakePulse(t.Context(), c.Members())
 	r := rand.New(rand.NewPCG(*recipesSeed, 0)) //nolint:gosec // To be repeated.
 	over := time.Now().Add(*recipesProof)
 	all := recipeFaults()
@@ -217,7 +160,7 @@ func sufferFaults(t *testing.T, c *harness.Cluster) (silence time.Duration) {
 			end()
 		}
 	}
-	return pulse.read()
+	return pulse.Silence()
 }
 
 // leaderOf asks who leads the cluster.

@@ -1,4 +1,4 @@
-package benchmarks
+package measure
 
 import (
 	"math"
@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A cost is what one operation took.
-type cost struct {
-	wall, cpu     float64 // nanoseconds; cpu is of all threads of this process
-	bytes, allocs float64 // of all goroutines of this process
+// A Cost is what one operation took.
+type Cost struct {
+	Wall, CPU     float64 // nanoseconds; CPU is of all threads of this process
+	Bytes, Allocs float64 // of all goroutines of this process
 }
 
-// measure does work, which is n operations, and says what each of them took.
-func measure(n int, work func(n int) error) (cost, error) {
+// Work does work, which is n operations, and says what each of them took.
+func Work(n int, work func(n int) error) (Cost, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu := processorTime()
@@ -26,25 +26,26 @@ func measure(n int, work func(n int) error) (cost, error) {
 	cpu = processorTime() - cpu
 	runtime.ReadMemStats(&after)
 	each := func(total float64) float64 { return total / float64(n) }
-	return cost{
-		wall: each(float64(wall)), cpu: each(float64(cpu)),
-		bytes: each(float64(after.TotalAlloc - before.TotalAlloc)),
+	return Cost{
+		Wall: each(float64(wall)), CPU: each(float64(cpu)),
+		Bytes: each(float64(after.TotalAlloc - before.TotalAlloc)),
 		// Rounded down, as package testing does: what is over is the runtime's own.
-		allocs: math.Floor(each(float64(after.Mallocs - before.Mallocs))),
+		Allocs: math.Floor(each(float64(after.Mallocs - before.Mallocs))),
 	}, err
 }
 
-// A spread is what was measured in many rounds, in ascending order.
-type spread []float64
+// A Spread is what was measured in many rounds, in ascending order.
+type Spread []float64
 
-func newSpread(values []float64) spread {
+// NewSpread makes one of values, which stay as they are.
+func NewSpread(values []float64) Spread {
 	s := slices.Clone(values)
 	slices.Sort(s)
 	return s
 }
 
-// at gives the value below which that part of all values is.
-func (s spread) at(part float64) float64 {
+// At gives the value below which that part of all values is.
+func (s Spread) At(part float64) float64 {
 	if len(s) == 0 {
 		return 0
 	}
@@ -54,26 +55,35 @@ func (s spread) at(part float64) float64 {
 	return s[low] + (s[high]-s[low])*(place-float64(low))
 }
 
-func (s spread) median() float64 { return s.at(0.5) }
+// Median gives the value in the middle.
+func (s Spread) Median() float64 { return s.At(0.5) }
 
-// A series is what the rounds of one contestant took.
-type series []cost
+// A Series is what the rounds of one [Contestant] took.
+type Series []Cost
 
-func (s series) of(what func(cost) float64) spread {
+// Of gives the spread of what it finds in the cost of each round.
+func (s Series) Of(what func(Cost) float64) Spread {
 	values := make([]float64, len(s))
 	for i, c := range s {
 		values[i] = what(c)
 	}
-	return newSpread(values)
+	return NewSpread(values)
 }
 
-func (s series) wall() spread   { return s.of(func(c cost) float64 { return c.wall }) }
-func (s series) cpu() spread    { return s.of(func(c cost) float64 { return c.cpu }) }
-func (s series) bytes() spread  { return s.of(func(c cost) float64 { return c.bytes }) }
-func (s series) allocs() spread { return s.of(func(c cost) float64 { return c.allocs }) }
+// Wall gives the time that passed, in nanoseconds.
+func (s Series) Wall() Spread { return s.Of(func(c Cost) float64 { return c.Wall }) }
 
-// share does n operations on so many goroutines and gives the first error.
-func share(goroutines, n int, do func() error) error {
+// CPU gives the processor time, in nanoseconds.
+func (s Series) CPU() Spread { return s.Of(func(c Cost) float64 { return c.CPU }) }
+
+// Bytes gives what was allocated.
+func (s Series) Bytes() Spread { return s.Of(func(c Cost) float64 { return c.Bytes }) }
+
+// Allocs gives how many allocations there were.
+func (s Series) Allocs() Spread { return s.Of(func(c Cost) float64 { return c.Allocs }) }
+
+// Share does n operations on so many goroutines and gives the first error.
+func Share(goroutines, n int, do func() error) error {
 	if goroutines == 1 {
 		for range n {
 			if err := do(); err != nil {

@@ -1,4 +1,4 @@
-package benchmarks
+package measure
 
 import (
 	"fmt"
@@ -6,37 +6,45 @@ import (
 	"time"
 )
 
-// A contestant does the same work as others, by its own means.
-type contestant struct {
-	name string
-	work func(n int) error // n operations
-	// least is how many operations a round has at least.
-	least int
+// A Game is rounds that contestants play in turns.
+type Game struct {
+	// Rounds is how many rounds each contestant plays.
+	Rounds int
+	// RoundTime is how long a round takes at least.
+	RoundTime time.Duration
+}
+
+// A Contestant does the same work as others, by its own means.
+type Contestant struct {
+	Name string
+	Work func(n int) error // n operations
+	// Least is how many operations a round has at least.
+	Least int
 }
 
 // maxOperations bounds a round of work that takes no time at all.
 const maxOperations = 1 << 24
 
-// play plays rounds of the contestants in turns, and gives what each took. A
+// Play plays rounds of the contestants in turns, and gives what each took. A
 // round of one is so many operations as take the time of a round. Each begins
 // with no garbage of others', and another one begins each turn.
-func (b *Bench) play(contestants []contestant) ([]series, error) {
+func (g Game) Play(contestants []Contestant) ([]Series, error) {
 	operations := make([]int, len(contestants))
 	for i, c := range contestants {
-		n, err := b.calibrate(c)
+		n, err := g.calibrate(c)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name, err)
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		operations[i] = n
 	}
-	taken := make([]series, len(contestants))
-	for round := range b.options.Rounds {
+	taken := make([]Series, len(contestants))
+	for round := range g.Rounds {
 		for turn := range contestants {
 			i := (round + turn) % len(contestants)
 			runtime.GC()
-			c, err := measure(operations[i], contestants[i].work)
+			c, err := Work(operations[i], contestants[i].Work)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", contestants[i].name, err)
+				return nil, fmt.Errorf("%s: %w", contestants[i].Name, err)
 			}
 			taken[i] = append(taken[i], c)
 		}
@@ -46,16 +54,16 @@ func (b *Bench) play(contestants []contestant) ([]series, error) {
 
 // calibrate finds how many operations a round has. It warms up on the way: a
 // number that took long enough but once may have taken it to dial.
-func (b *Bench) calibrate(c contestant) (int, error) {
+func (g Game) calibrate(c Contestant) (int, error) {
 	const confirmed = 2
 	enough := 0
-	for n := max(c.least, 1); ; {
+	for n := max(c.Least, 1); ; {
 		began := time.Now()
-		if err := c.work(n); err != nil {
+		if err := c.Work(n); err != nil {
 			return 0, err
 		}
 		took := time.Since(began)
-		if took >= b.options.RoundTime || n >= maxOperations {
+		if took >= g.RoundTime || n >= maxOperations {
 			if enough++; enough == confirmed {
 				return n, nil
 			}
@@ -65,7 +73,7 @@ func (b *Bench) calibrate(c contestant) (int, error) {
 		// What the last try says, and a tenth for good measure; at most five times more.
 		more := 5 * n
 		if took > 0 {
-			more = min(more, int(1.1*float64(n)*float64(b.options.RoundTime)/float64(took)))
+			more = min(more, int(1.1*float64(n)*float64(g.RoundTime)/float64(took)))
 		}
 		n = max(n+1, more)
 	}

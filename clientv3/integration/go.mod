@@ -3,6 +3,7 @@ module github.com/coreos/etcd/clientv3/integration
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/coreos/etcd/client v0.0.0
 	github.com/coreos/etcd/client/integration v0.0.0
 	github.com/coreos/etcd/clientv3 v0.0.0

@@ -3,9 +3,11 @@ package integration
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -49,10 +51,15 @@ func TestSnapshot(t *testing.T) {
 		for _, key := range []string{"a", "b", "c"} {
 			must[*clientv3.PutResponse](s)(cli.Put(s.ctx, key, strings.Repeat("v", 300_000)))
 		}
-		snapshot := must[*clientv3.SnapshotResponse](s)(cli.SnapshotWithVersion(s.ctx))
-		if (snapshot.Version != "") != s.since("3.6") {
-			s.Errorf("version %q", snapshot.Version)
-		}
+		var snapshot *clientv3.SnapshotResponse
+		harness.WaitFor(s, time.Minute, func() error { // A server that has just begun has no storage version yet.
+			snapshot = must[*clientv3.SnapshotResponse](s)(cli.SnapshotWithVersion(s.ctx))
+			if (snapshot.Version != "") != s.since("3.6") {
+				check(s, snapshot.Snapshot.Close())
+				return fmt.Errorf("version %q", snapshot.Version)
+			}
+			return nil
+		})
 		content := must[[]byte](s)(io.ReadAll(snapshot.Snapshot))
 		check(s, snapshot.Snapshot.Close())
 		// A database and its digest, which pages of 512 bytes tell apart.

@@ -35,17 +35,23 @@ type story struct {
 }
 
 // onEach tells a story on a cluster of each server, side by side.
+func onEach(t *testing.T, o harness.Options, tell func(s story)) {
+	t.Helper()
+	onServers(t, harness.ServersV3(t), o, tell)
+}
+
+// onServers tells a story on a cluster of each of servers, side by side.
 //
 // The servers do not wait for their disks: what a killed process wrote is there
 // all the same.
-func onEach(t *testing.T, o harness.Options, tell func(s story)) {
+func onServers(t *testing.T, servers []harness.Server, o harness.Options, tell func(s story)) {
 	t.Helper()
 	t.Parallel()
 	o.Flags = append([]string{"--unsafe-no-fsync"}, o.Flags...)
-	for _, server := range harness.ServersV3(t) {
+	for _, server := range servers {
 		t.Run(server.String(), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+faultTime())
 			t.Cleanup(cancel)
 			tell(story{T: t, server: server, c: harness.Start(t, server, o), ctx: ctx})
 		})

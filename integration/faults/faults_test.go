@@ -22,11 +22,11 @@ func TestScenarios(t *testing.T) {
 		t.Run(strings.ReplaceAll(sc.Name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			// The servers take turns: all of them would take twice as long.
-			result, err := sc.Run(t.Context(), servers[i%len(servers)], sc.Short)
-			if err != nil {
-				t.Fatal(err)
+			result := play(t, sc, servers[i%len(servers)])
+			if result.IsExcused() {
+				t.Logf("too busy a machine to tell: the members answered nobody for %v", result.Silence)
+				return
 			}
-			t.Logf("%s in %v\n%s", servers[i%len(servers)], result.Took, faults.Report([]*faults.Result{result}, true))
 			for _, problem := range result.Known() {
 				t.Log("known: " + problem)
 			}
@@ -37,5 +37,21 @@ func TestScenarios(t *testing.T) {
 				t.Log(result.Logs)
 			}
 		})
+	}
+}
+
+// play plays a scenario until its members are quick enough to tell, or thrice.
+func play(t *testing.T, sc faults.Scenario, server harness.Server) *faults.Result {
+	t.Helper()
+	const rounds = 3
+	for round := 1; ; round++ {
+		result, err := sc.Run(t.Context(), server, sc.Short)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s in %v, members silent for %v\n%s", server, result.Took, result.Silence, faults.Report([]*faults.Result{result}, true))
+		if !result.IsExcused() || round == rounds {
+			return result
+		}
 	}
 }

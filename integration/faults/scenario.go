@@ -111,11 +111,13 @@ func (sc Scenario) Run(ctx context.Context, server harness.Server, length time.D
 		s.loads = everyday()
 	}
 	began := time.Now()
+	pulse := harness.TakePulse(ctx, c.Members())
 	running, err := sc.play(ctx, s, length)
+	silence := pulse.Silence()
 	if err != nil {
 		return nil, fmt.Errorf("faults: %s: %w\n%s", sc.Name, err, c.Logs())
 	}
-	result = &Result{Scenario: sc, Took: time.Since(began)}
+	result = &Result{Scenario: sc, Took: time.Since(began), Silence: silence}
 	for _, r := range running {
 		lr, err := r.result(ctx, s)
 		if err != nil {

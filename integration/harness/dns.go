@@ -58,14 +58,16 @@ func StartDNS(ctx context.Context, records DNSRecords) (*DNSServer, error) {
 func (s *DNSServer) Resolver() *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			addr := s.udp.LocalAddr()
-			if strings.HasPrefix(network, "tcp") {
-				addr = s.tcp.Addr()
-			}
-			return (&net.Dialer{}).DialContext(ctx, network, addr.String())
-		},
+		Dial:     func(ctx context.Context, network, _ string) (net.Conn, error) { return s.dial(ctx, network) },
 	}
+}
+
+func (s *DNSServer) dial(ctx context.Context, network string) (net.Conn, error) {
+	addr := s.udp.LocalAddr()
+	if strings.HasPrefix(network, "tcp") {
+		addr = s.tcp.Addr()
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, addr.String())
 }
 
 // Change makes records what s knows from now on. They are not to be written to

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -85,18 +86,37 @@ func WaitFor(tb testing.TB, timeout time.Duration, try func() error) {
 }
 
 // UseDNS answers the look-ups of [net.DefaultResolver] from records until the
-// test ends. Such a test must not run in parallel with others.
+// test ends. Such a test must not run in parallel with others, nor replace that
+// resolver.
 func UseDNS(tb testing.TB, records DNSRecords) *DNSServer {
 	tb.Helper()
 	s, err := StartDNS(tb.Context(), records)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	before := net.DefaultResolver
-	net.DefaultResolver = s.Resolver()
+	dnsInUse.Store(s)
 	tb.Cleanup(func() {
-		net.DefaultResolver = before
+		dnsInUse.Store(nil)
 		s.Close()
 	})
 	return s
+}
+
+// dnsInUse is what answers net.DefaultResolver; nil: who answers elsewhere. The
+// resolver itself is replaced before anything runs, for a probe of an earlier
+// test's client may still look at it at any time.
+var dnsInUse = takeOverDNS() //nolint:gochecknoglobals // So is net.DefaultResolver.
+
+func takeOverDNS() *atomic.Pointer[DNSServer] {
+	inUse := new(atomic.Pointer[DNSServer])
+	net.DefaultResolver = &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if s := inUse.Load(); s != nil {
+				return s.dial(ctx, network)
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}
+	return inUse
 }

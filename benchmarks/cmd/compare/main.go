@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client/benchmarks"
+	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 func main() {
@@ -71,6 +72,6 @@ func compare(ctx context.Context, run string, o benchmarks.Options) error {
 		failures = append(failures, fmt.Errorf("no row matches %q", run))
 	}
 	fmt.Printf("Measured on %s: medians of rounds played in turns, ± half the distance between the quartiles.\n\n%s",
-		benchmarks.Machine(), benchmarks.Table(lines))
+		measure.Machine(), benchmarks.Table(lines))
 	return errors.Join(append(failures, context.Cause(ctx))...)
 }

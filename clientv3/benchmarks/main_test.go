@@ -1,0 +1,12 @@
+package benchmarks
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	PlayRole()
+	goleak.VerifyTestMain(m)
+}

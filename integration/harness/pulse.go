@@ -1,0 +1,105 @@
+package harness
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Pulse shows how long members themselves left a question open, by plain HTTP:
+// an election, or a machine that has other things to do. No client can be quicker
+// than the members that are left to it.
+type Pulse struct {
+	end       context.CancelFunc
+	wg        sync.WaitGroup
+	transport *http.Transport
+
+	mu      sync.Mutex  // guards the fields below
+	last    []time.Time // when each member answered last
+	longest time.Duration
+	pairs   time.Duration
+}
+
+const pulseEvery = 50 * time.Millisecond
+
+// TakePulse asks each of the members again and again, until the pulse is read or
+// ctx ends: what the cluster agrees on, or, of a single member, what it has.
+func TakePulse(ctx context.Context, members []*Member) *Pulse {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &Pulse{end: cancel, transport: &http.Transport{}, last: make([]time.Time, len(members))}
+	query := "?quorum=true"
+	if len(members) == 1 {
+		query = ""
+	}
+	for i := range members {
+		p.last[i] = time.Now()
+	}
+	for i, m := range members {
+		p.wg.Go(func() { p.beat(ctx, i, m.ClientURL()+"/v2/keys/"+query) })
+	}
+	return p
+}
+
+func (p *Pulse) beat(ctx context.Context, member int, url string) {
+	for ctx.Err() == nil {
+		p.note(member, p.asks(ctx, url))
+		select {
+		case <-time.After(pulseEvery):
+		case <-ctx.Done():
+		}
+	}
+	p.note(member, false)
+}
+
+func (p *Pulse) note(member int, answered bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.longest = max(p.longest, now.Sub(p.last[member]))
+	if len(p.last) > 1 {
+		latest := slices.SortedFunc(slices.Values(p.last), func(a, b time.Time) int { return b.Compare(a) })
+		p.pairs = max(p.pairs, now.Sub(latest[1]))
+	}
+	if answered {
+		p.last[member] = now
+	}
+}
+
+// asks reports whether a member answers. What an election swallows is not waited
+// for.
+func (p *Pulse) asks(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := p.transport.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode == http.StatusOK
+}
+
+// Longest ends the pulse and gives the longest time that one of the members did
+// not answer.
+func (p *Pulse) Longest() time.Duration {
+	p.stop()
+	return p.longest
+}
+
+// Silence ends the pulse and gives the longest time that not even two of them
+// answered: of three, the one that a fault befalls, and another one.
+func (p *Pulse) Silence() time.Duration {
+	p.stop()
+	return p.pairs
+}
+
+func (p *Pulse) stop() {
+	p.end()
+	p.wg.Wait()
+	p.transport.CloseIdleConnections()
+}
