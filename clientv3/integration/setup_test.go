@@ -41,13 +41,9 @@ func onEach(t *testing.T, o harness.Options, tell func(s story)) {
 }
 
 // onServers tells a story on a cluster of each of servers, side by side.
-//
-// The servers do not wait for their disks: what a killed process wrote is there
-// all the same.
 func onServers(t *testing.T, servers []harness.Server, o harness.Options, tell func(s story)) {
 	t.Helper()
 	t.Parallel()
-	o.Flags = append([]string{"--unsafe-no-fsync"}, o.Flags...)
 	for _, server := range servers {
 		t.Run(server.String(), func(t *testing.T) {
 			t.Parallel()

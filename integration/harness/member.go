@@ -17,6 +17,10 @@ import (
 const (
 	heartbeatMillis = 50
 	electionMillis  = 500 // Ten heartbeats: stable while other packages' tests load the machine.
+
+	// noSync lets no slow disk decide a test. What a killed process wrote is there
+	// all the same.
+	noSync          = "--unsafe-no-fsync"
 	logTailBytes    = 4 << 10
 	healthBodyBytes = 64 << 10
 )
@@ -177,6 +181,7 @@ func (m *Member) run(ctx context.Context, state string) error {
 		"--heartbeat-interval", strconv.Itoa(heartbeatMillis),
 		"--election-timeout", strconv.Itoa(electionMillis),
 		"--strict-reconfig-check=false", // Or changes of members are refused in the first five seconds.
+		noSync,
 	}
 	if c.server.knowsV2() {
 		args = append(args, "--enable-v2="+strconv.FormatBool(!c.options.DisableV2))

@@ -12,8 +12,17 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
+// patience is more than a busy member takes to answer.
+const patience = 20 * time.Second
+
 // put sets a key, on a connection of its own.
 func put(t *testing.T, endpoint, key string) error {
+	t.Helper()
+	return putWithin(t, patience, endpoint, key)
+}
+
+// putWithin is put that does not wait longer than that for an answer.
+func putWithin(t *testing.T, timeout time.Duration, endpoint, key string) error {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, endpoint+"/v2/keys"+key, strings.NewReader("value=v"))
 	if err != nil {
@@ -21,7 +30,7 @@ func put(t *testing.T, endpoint, key string) error {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Close = true
-	transport := &http.Transport{ResponseHeaderTimeout: 500 * time.Millisecond}
+	transport := &http.Transport{ResponseHeaderTimeout: timeout}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
@@ -35,15 +44,16 @@ func TestProxyMakesFaults(t *testing.T) {
 	isReset := func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 	isTimeout := func(err error) bool { return err != nil && strings.Contains(err.Error(), "timeout") }
 	kinds := map[string]struct {
-		fault  harness.Fault
-		wants  func(error) bool
-		writes bool
+		fault   harness.Fault
+		timeout time.Duration
+		wants   func(error) bool
+		writes  bool
 	}{
-		"lose-answer":   {harness.Fault{Kind: harness.LoseAnswer}, isReset, true},
-		"reset":         {harness.Fault{Kind: harness.ResetBeforeHeaders}, isReset, false},
-		"reset-in-body": {harness.Fault{Kind: harness.ResetMidBody}, func(err error) bool { return isReset(err) || errors.Is(err, io.ErrUnexpectedEOF) }, true},
-		"stall":         {harness.Fault{Kind: harness.Stall}, isTimeout, false},
-		"slow":          {harness.Fault{Kind: harness.Slow, Delay: time.Second}, isTimeout, true},
+		"lose-answer":   {harness.Fault{Kind: harness.LoseAnswer}, patience, isReset, true},
+		"reset":         {harness.Fault{Kind: harness.ResetBeforeHeaders}, patience, isReset, false},
+		"reset-in-body": {harness.Fault{Kind: harness.ResetMidBody}, patience, func(err error) bool { return isReset(err) || errors.Is(err, io.ErrUnexpectedEOF) }, true},
+		"stall":         {harness.Fault{Kind: harness.Stall}, 500 * time.Millisecond, isTimeout, false},
+		"slow":          {harness.Fault{Kind: harness.Slow, Delay: time.Second}, 500 * time.Millisecond, isTimeout, true},
 	}
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
@@ -57,12 +67,14 @@ func TestProxyMakesFaults(t *testing.T) {
 					if err := put(t, m.ClientURL(), "/other"); err != nil {
 						t.Errorf("a request that does not match: %v", err)
 					}
-					if err := put(t, m.ClientURL(), "/"+name); !want.wants(err) {
+					if err := putWithin(t, want.timeout, m.ClientURL(), "/"+name); !want.wants(err) {
 						t.Errorf("got %v", err)
 					}
-					err := get(t.Context(), m.ClientURL()+"/v2/keys/"+name)
-					if (err == nil) != want.writes {
-						t.Errorf("the key: %v, want it written: %v", err, want.writes)
+					written := func() error { return get(t.Context(), m.ClientURL()+"/v2/keys/"+name) }
+					if want.writes {
+						harness.WaitFor(t, patience, written)
+					} else if written() == nil {
+						t.Error("the key is written")
 					}
 					if err := put(t, m.ClientURL(), "/"+name); err != nil {
 						t.Errorf("the second request: %v", err)

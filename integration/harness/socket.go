@@ -34,7 +34,7 @@ func StartOnSocket(tb testing.TB, s Server, serverTLS *ServerTLS) (file, adverti
 	args := []string{
 		"--name", "m0", "--data-dir", "data", "--enable-v2=true",
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "m0=" + peer,
-		"--heartbeat-interval", strconv.Itoa(heartbeatMillis), "--election-timeout", strconv.Itoa(electionMillis),
+		"--heartbeat-interval", strconv.Itoa(heartbeatMillis), "--election-timeout", strconv.Itoa(electionMillis), noSync,
 	}
 	m := &Member{cluster: &Cluster{health: &http.Client{Timeout: 2 * time.Second}}, listenClient: "http://localhost"}
 	var config *tls.Config
