@@ -199,6 +199,12 @@ func TestConcurrencyUnderFaults(t *testing.T) {
 			pause(500 * time.Millisecond)
 		}
 		check(s, s.c.WaitHealthy(s.ctx))
+		harness.WaitFor(s, storyTimeout, func() error {
+			if locks.turnsTaken() < 10 || votes.turnsTaken() < 10 {
+				return fmt.Errorf("only %d locks and %d leaders", locks.turnsTaken(), votes.turnsTaken())
+			}
+			return nil
+		})
 		close(stop)
 		working.Wait()
 		b.check(teller)
@@ -209,8 +215,5 @@ func TestConcurrencyUnderFaults(t *testing.T) {
 			check(s, c.own.Close())
 		}
 		s.Logf("%d locks, %d leaders", locks.turnsTaken(), votes.turnsTaken())
-		if locks.turnsTaken() < 10 || votes.turnsTaken() < 10 {
-			s.Errorf("only %d locks and %d leaders", locks.turnsTaken(), votes.turnsTaken())
-		}
 	})
 }
