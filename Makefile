@@ -29,14 +29,16 @@ build: ## build what the tests on real servers need, so that compiling does not 
 	@cd integration/programs/viper && go build -o /dev/null .
 	@for m in $(MODULES); do test ! -f $$m/go.mod || (cd $$m && $(TEST) -run='^$$' ./... >/dev/null) || exit 1; done
 
+# Packages that start servers run one after the other, for the servers' sake.
 test: build ## run all tests: those of the library, then those on real servers
 	@rc=0; for m in $(MODULES); do \
 		test -f $$m/go.mod || continue; \
-		(cd $$m && $(TEST) ./...) || rc=1; \
+		case $$m in *integration) one=-p=1;; *) one=;; esac; \
+		(cd $$m && $(TEST) $$one ./...) || rc=1; \
 	done; exit $$rc
 
 integration: ## run the tests on real servers only
-	@for m in integration clientv3/integration; do (cd $$m && $(TEST) ./...) || exit 1; done
+	@for m in integration clientv3/integration; do (cd $$m && $(TEST) -p=1 ./...) || exit 1; done
 
 faults: ## play all fault scenarios at full length and print their table; FAULTS='-run …' selects some
 	@cd integration && go run ./cmd/faults $(FAULTS)

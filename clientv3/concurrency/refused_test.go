@@ -86,7 +86,7 @@ func TestRefusedCalls(t *testing.T) {
 	})
 }
 
-// TestLeaseThatIsGone ends what needs it before the session has noticed.
+// TestLeaseThatIsGone ends what needs it, and the session, which has not noticed.
 func TestLeaseThatIsGone(t *testing.T) {
 	fakeetcd.Run(t, func(t *fakeetcd.T) {
 		s := newSession(t, t.Client)
@@ -96,6 +96,9 @@ func TestLeaseThatIsGone(t *testing.T) {
 		}
 		if err := concurrency.NewMutex(s, "/lock").Lock(t.Context()); err != concurrency.ErrSessionExpired { //nolint:errorlint // it is returned bare
 			t.Errorf("Lock: %v", err)
+		}
+		if s.Ctx().Err() == nil {
+			t.Error("the session goes on")
 		}
 	})
 }

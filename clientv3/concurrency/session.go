@@ -241,7 +241,10 @@ func (s *Session) explain(ctx context.Context, op, key string, err error) error 
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.isOver(), errors.Is(err, errKeyLost), errors.Is(err, rpctypes.ErrLeaseNotFound):
+	case s.isOver(), errors.Is(err, rpctypes.ErrLeaseNotFound):
+		s.end(ErrSessionExpired) // what notices it may not have run yet
+		return ErrSessionExpired
+	case errors.Is(err, errKeyLost):
 		return ErrSessionExpired
 	default:
 		return fmt.Errorf("concurrency: %s %q: %w", op, key, err)

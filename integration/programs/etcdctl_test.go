@@ -43,9 +43,15 @@ func (e *etcdctl) mustRun(t *testing.T, args ...string) string {
 // kill kills a member and waits until the others get along without it.
 func (e *etcdctl) kill(t *testing.T, m *harness.Member) {
 	t.Helper()
+	m.Kill()
+	e.settle(t)
+}
+
+// settle waits until the members that run agree on a leader.
+func (e *etcdctl) settle(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runTime)
 	defer cancel()
-	m.Kill()
 	if err := e.cluster.WaitHealthy(ctx); err != nil {
 		t.Fatal(err)
 	}
