@@ -31,10 +31,17 @@
 //
 // A refusal is a client.Error with the code, status, message, cause and index of v2.
 // Without enough permissions, or with a wrong password, it has the code 110. A failure
-// of a call is a *client.ClusterError, and that of a write is ErrOutcomeUnknown unless
-// it had no effect. Anything else that the server says, as that its space is used up,
-// is a *client.ReplyError that wraps an error of package rpctypes. Error.Endpoint is
-// empty.
+// of a call is a *client.ClusterError. Anything else that the server says, as that its
+// space is used up, is a *client.ReplyError that wraps an error of package rpctypes.
+// Error.Endpoint is empty.
+//
+// Failed calls are repeated as client.KeysAPI says. Reads are, for more than two
+// seconds, and so is a write of which no server was told. A call that no member has a
+// leader for is repeated for about 15 seconds, which is longer than elections take. A
+// Set without a condition and an Update whose outcome is unknown are sent again, up to
+// four times within two seconds, unless [WithStrictWrites] says no. All other writes
+// then fail with an error that is client.ErrOutcomeUnknown. The end of a context ends
+// all that.
 //
 // # What is not as in v2
 //
