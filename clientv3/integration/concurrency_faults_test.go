@@ -179,14 +179,7 @@ func TestConcurrencyUnderFaults(t *testing.T) {
 				return err
 			})
 		})
-		all := faults()
-		for _, i := range rand.Perm(len(all)) {
-			m := s.c.Member(rand.IntN(3))
-			s.Logf("%s: %s", m.Name(), all[i].name)
-			all[i].do(s, m)
-			pause(500 * time.Millisecond)
-		}
-		check(s, s.c.WaitHealthy(s.ctx))
+		s.suffer()
 		close(stop)
 		working.Wait()
 		b.check(teller)
