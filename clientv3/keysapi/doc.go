@@ -49,7 +49,8 @@
 //   - Events of writes say "set", whether it was create, update or compareAndSwap, and
 //     "delete" for compareAndDelete. The answers to these calls say what v2 says.
 //   - The shortest TTL is what the server allows for leases, about two seconds.
-//   - When the TTL of a directory ends, what is in it stays.
+//   - When the TTL of a directory ends, what is in it stays, and the directory with it,
+//     without a TTL: there is no event.
 //   - A refresh with the TTL that the node has does not change its index. One with
 //     another TTL is an event.
 //   - An update of a directory changes its ModifiedIndex; etcd 3.5 answers it with 500.
