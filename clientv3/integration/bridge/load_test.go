@@ -41,12 +41,12 @@ type load struct {
 }
 
 // startLoad starts callers with a few clients.
-func startLoad(tr trio) *load {
-	tr.Helper()
-	l, first := &load{crew: tr.newCrew()}, tr.keys()
+func startLoad(st site) *load {
+	st.Helper()
+	l, first := &load{crew: st.newCrew()}, st.keys()
 	var begin uint64
 	for _, key := range []string{setsDir + "/begin", counterKey} {
-		tr.eventually(func(ctx context.Context) error {
+		st.eventually(func(ctx context.Context) error {
 			resp, err := first.Set(ctx, key, "0", nil)
 			if err == nil {
 				begin = resp.Node.ModifiedIndex
@@ -55,16 +55,16 @@ func startLoad(tr trio) *load {
 		})
 	}
 	for i := range 3 {
-		name, kapi, rival := fmt.Sprintf("w%d", i), tr.keys(), tr.keys()
+		name, kapi, rival := fmt.Sprintf("w%d", i), st.keys(), st.keys()
 		l.work(func(ctx context.Context, n int) error { return l.createJob(ctx, kapi, name, n) })
 		l.work(func(ctx context.Context, _ int) error { return changeTree(ctx, kapi) })
 		l.work(func(ctx context.Context, n int) error { return l.set(ctx, kapi, name, n) })
 		l.work(func(ctx context.Context, _ int) error { return l.countUp(ctx, kapi) })
 		l.work(func(ctx context.Context, n int) error { return l.takeToken(ctx, name, n, kapi, rival) })
 		l.work(func(ctx context.Context, _ int) error { return l.hold(ctx, kapi, heldDir+"/"+name) })
-		l.follow(tr.keys(), begin)
+		l.follow(st.keys(), begin)
 	}
-	l.followEvents(tr.keys(), begin)
+	l.followEvents(st.keys(), begin)
 	return l
 }
 

@@ -26,15 +26,15 @@ const (
 	recovery = time.Minute
 )
 
-// A trio is three members of one server, behind proxies that make faults.
-type trio struct {
+// A site is a cluster of one server, behind proxies that make faults.
+type site struct {
 	*testing.T
 	ctx context.Context // bounds all calls
 	c   *harness.Cluster
 }
 
-// onTrios tells a story on a trio of each v3 server, side by side.
-func onTrios(t *testing.T, tell func(tr trio)) {
+// onSites tells a story on a cluster of each v3 server, side by side.
+func onSites(t *testing.T, members int, tell func(st site)) {
 	t.Helper()
 	t.Parallel()
 	for _, server := range harness.ServersV3(t) {
@@ -42,38 +42,38 @@ func onTrios(t *testing.T, tell func(tr trio)) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+rawfaults.Time())
 			t.Cleanup(cancel)
-			tell(trio{t, ctx, harness.Start(t, server, harness.Options{Members: 3, RawProxies: true})})
+			tell(site{t, ctx, harness.Start(t, server, harness.Options{Members: members, RawProxies: true})})
 		})
 	}
 }
 
-// prefix is where in the v3 store the stories of trios have their keys.
+// prefix is where in the v3 store these stories have their keys.
 const prefix = "v2:"
 
 // keys gives a KeysAPI of a client of its own.
-func (tr trio) keys() client.KeysAPI {
-	tr.Helper()
-	return keysapi.New(tr.client(), keysapi.WithPrefix(prefix))
+func (st site) keys() client.KeysAPI {
+	st.Helper()
+	return keysapi.New(st.client(), keysapi.WithPrefix(prefix))
 }
 
-func (tr trio) client() *clientv3.Client {
-	tr.Helper()
-	return newClient(tr.T, tr.c)
+func (st site) client() *clientv3.Client {
+	st.Helper()
+	return newClient(st.T, st.c)
 }
 
 // suffer makes faults until all members are healthy again.
-func (tr trio) suffer() {
-	tr.Helper()
-	tr.Logf("-bridge-seed=%d", *seed)
-	if err := rawfaults.Suffer(tr.ctx, tr.c, rand.New(rand.NewPCG(*seed, 0)), tr.Logf); err != nil { //nolint:gosec // To be repeated.
-		tr.Fatal(err)
+func (st site) suffer() {
+	st.Helper()
+	st.Logf("-bridge-seed=%d", *seed)
+	if err := rawfaults.Suffer(st.ctx, st.c, rand.New(rand.NewPCG(*seed, 0)), st.Logf); err != nil { //nolint:gosec // To be repeated.
+		st.Fatal(err)
 	}
 }
 
 // eventually makes a call until it succeeds.
-func (tr trio) eventually(do func(ctx context.Context) error) {
-	tr.Helper()
-	ctx, cancel := context.WithTimeout(tr.ctx, recovery)
+func (st site) eventually(do func(ctx context.Context) error) {
+	st.Helper()
+	ctx, cancel := context.WithTimeout(st.ctx, recovery)
 	defer cancel()
 	err := harness.Until(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -81,7 +81,7 @@ func (tr trio) eventually(do func(ctx context.Context) error) {
 		return do(ctx)
 	})
 	if err != nil {
-		tr.Fatal(err)
+		st.Fatal(err)
 	}
 }
 
@@ -158,12 +158,12 @@ func (l *ledger) count(o outcome) int {
 
 // A crew is callers that work until they are told to stop.
 type crew struct {
-	trio
+	site
 	stop    chan struct{}
 	working sync.WaitGroup
 }
 
-func (tr trio) newCrew() *crew { return &crew{trio: tr, stop: make(chan struct{})} }
+func (st site) newCrew() *crew { return &crew{site: st, stop: make(chan struct{})} }
 
 // work makes a call again and again. The error of a call must not be wrong.
 func (c *crew) work(do func(ctx context.Context, n int) error) {
