@@ -40,8 +40,9 @@
 // leader for is repeated for about 15 seconds, which is longer than elections take. A
 // Set without a condition and an Update whose outcome is unknown are sent again, up to
 // four times within two seconds, unless [WithStrictWrites] says no. All other writes
-// then fail with an error that is client.ErrOutcomeUnknown. The end of a context ends
-// all that.
+// then fail with an error that is client.ErrOutcomeUnknown. A call that may be repeated
+// and is not answered when half of the time to the deadline of its context is over is
+// sent to another endpoint, if there is one. The end of a context ends all that.
 //
 // # What is not as in v2
 //

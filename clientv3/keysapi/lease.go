@@ -30,7 +30,7 @@ func (k *keysAPI) grantTTL(ctx context.Context, ttl time.Duration) (grant, error
 	}
 	ctx = clientv3.WithRequireLeader(ctx)
 	var resp *clientv3.LeaseGrantResponse
-	_, err := again(ctx, reads, func() (err error) { // as no node is written by it
+	_, err := k.again(ctx, reads, func(ctx context.Context) (err error) { // as no node is written by it
 		resp, err = k.c.Grant(ctx, wholeSeconds(ttl))
 		return err
 	})
@@ -154,7 +154,7 @@ func (k *keysAPI) timeLeft(ctx context.Context, id clientv3.LeaseID) (int64, err
 
 func (k *keysAPI) askFor(ctx context.Context, id clientv3.LeaseID) (resp *clientv3.LeaseTimeToLiveResponse, err error) {
 	ctx = clientv3.WithRequireLeader(ctx)
-	_, err = again(ctx, reads, func() (err error) {
+	_, err = k.again(ctx, reads, func(ctx context.Context) (err error) {
 		resp, err = k.c.TimeToLive(ctx, id)
 		return err
 	})

@@ -39,10 +39,15 @@ const (
 // again makes a call, and makes it again when it fails, as far as that is safe and may
 // help. It tells whether an attempt before the last may have been carried out, or may
 // be yet. The error is that of KeysAPI.
-func again(ctx context.Context, what kind, call func() error) (repeated bool, err error) {
+func (k *keysAPI) again(ctx context.Context, what kind, call func(context.Context) error) (repeated bool, err error) {
 	var failures client.ClusterError
 	for pause := firstPause; ; pause *= 4 {
-		err = callError(call(), what)
+		isLast := pause > lastPause
+		if isLast || what == writes {
+			err = callError(call(ctx), what)
+		} else {
+			err = callError(k.inTime(ctx, call), what)
+		}
 		failed, isFailure := err.(*client.ClusterError) //nolint:errorlint // it is never wrapped
 		if !isFailure {
 			return repeated, err
@@ -50,7 +55,7 @@ func again(ctx context.Context, what kind, call func() error) (repeated bool, er
 		failures.Errors = append(failures.Errors, failed.Errors...)
 		failures.Attempts = append(failures.Attempts, failed.Attempts...)
 		failures.OutcomeUnknown = failures.OutcomeUnknown || failed.OutcomeUnknown
-		if !mayRepeat(what, failed) || pause > lastPause {
+		if isLast || !mayRepeat(what, failed) {
 			return repeated, &failures
 		}
 		if err = wait(ctx, pause); err != nil {
@@ -60,13 +65,32 @@ func again(ctx context.Context, what kind, call func() error) (repeated bool, er
 	}
 }
 
-func mayRepeat(what kind, failed *client.ClusterError) bool {
-	return what == idempotent && failed.OutcomeUnknown || slices.ContainsFunc(failed.Errors, isLeaderless)
+// inTime makes a call that has half of the time that is left, if there is another
+// member for the rest: one that stands still may not answer at all. The error is
+// ErrOverdue then.
+func (k *keysAPI) inTime(ctx context.Context, call func(context.Context) error) error {
+	deadline, has := ctx.Deadline()
+	if !has || len(k.c.Endpoints()) < 2 {
+		return call(ctx)
+	}
+	half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	defer cancel()
+	err := call(half)
+	if err == context.DeadlineExceeded && ctx.Err() == nil { //nolint:errorlint // it comes bare
+		return client.ErrOverdue
+	}
+	return err
 }
 
-// isLeaderless reports whether a call was refused because an election is going on,
-// which may take longer than the v3 client waits for it.
-func isLeaderless(err error) bool { return errors.Is(err, rpctypes.ErrNoLeader) }
+func mayRepeat(what kind, failed *client.ClusterError) bool {
+	return what == idempotent && failed.OutcomeUnknown || slices.ContainsFunc(failed.Errors, isPassing)
+}
+
+// isPassing reports whether a call was refused because an election is going on, which
+// may take longer than the v3 client waits for it, or was not answered in time.
+func isPassing(err error) bool {
+	return errors.Is(err, rpctypes.ErrNoLeader) || errors.Is(err, client.ErrOverdue)
+}
 
 // wait pauses, for a time that is random by half so that programs do not meet again.
 func wait(ctx context.Context, pause time.Duration) error {

@@ -3,6 +3,7 @@ package keysapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -71,6 +72,46 @@ func TestStrictWritesAreNotRepeated(t *testing.T) {
 	}
 }
 
+// A call that may be repeated leaves a member that does not answer when half of its
+// time is over, if there is another one.
+func TestCallsLeaveWhoDoesNotAnswer(t *testing.T) {
+	hang := func(ctx context.Context, _ any, _ func() (any, error)) (any, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for _, c := range append(writeCalls(), readCall()) {
+		for _, members := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s, %d", c.name, members), func(t *testing.T) {
+				play(t, func(s *stage) {
+					index := s.begin(c)
+					s.Client.SetEndpoints([]string{"fake:2379", "fake:2380"}[:members]...)
+					left := 2
+					s.befallAll(func(ctx context.Context, request any, do func() (any, error)) (any, error) {
+						if left == 0 || !mayWrite(request) && c.name != readCall().name {
+							return do()
+						}
+						left--
+						return hang(ctx, request, do)
+					})
+					ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+					defer cancel()
+					began := time.Now()
+					err := c.do(ctx, s.kapi, index)
+					took := time.Since(began)
+					switch {
+					case c.once || members == 1:
+						if err != context.DeadlineExceeded { //nolint:errorlint // the contract: returned bare
+							s.Errorf("got %v", err)
+						}
+					case err != nil || took < 45*time.Second || took > 46*time.Second:
+						s.Errorf("got %v after %v, want success when half the time is over, and half of the rest", err, took)
+					}
+				})
+			})
+		}
+	}
+}
+
 // What is not answered for long ends, and tells of each attempt; that the last was
 // refused for want of a leader says nothing of those before.
 func TestRepeatsEnd(t *testing.T) {
@@ -101,10 +142,7 @@ func TestRepeatsEnd(t *testing.T) {
 // Without a leader nothing is done: all calls wait for one, longer than an election
 // takes, and say that they had no effect when there is none.
 func TestCallsWaitForALeader(t *testing.T) {
-	calls := append(writeCalls(), call{name: "Get", begin: "old", do: func(ctx context.Context, kapi client.KeysAPI, _ uint64) error {
-		_, err := kapi.Get(ctx, key, &client.GetOptions{Quorum: true})
-		return err
-	}}, call{name: "CreateInOrder", do: func(ctx context.Context, kapi client.KeysAPI, _ uint64) error {
+	calls := append(writeCalls(), readCall(), call{name: "CreateInOrder", do: func(ctx context.Context, kapi client.KeysAPI, _ uint64) error {
 		_, err := kapi.CreateInOrder(ctx, "/d", "v", nil)
 		return err
 	}})

@@ -70,6 +70,13 @@ func writeCalls() []call {
 	}
 }
 
+func readCall() call {
+	return call{name: "Get", begin: "old", end: "old", do: func(ctx context.Context, kapi client.KeysAPI, _ uint64) error {
+		_, err := kapi.Get(ctx, key, &client.GetOptions{Quorum: true})
+		return err
+	}}
+}
+
 // A stage has a member in memory and the bridge on it.
 type stage struct {
 	*fakeetcd.T

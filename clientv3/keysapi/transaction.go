@@ -27,7 +27,7 @@ func (k *keysAPI) do(ctx context.Context, t *transaction) (resp *clientv3.TxnRes
 	if !t.then[0].IsSerializable() {
 		ctx = clientv3.WithRequireLeader(ctx)
 	}
-	t.repeated, err = again(ctx, t.kind, func() (err error) {
+	t.repeated, err = k.again(ctx, t.kind, func(ctx context.Context) (err error) {
 		resp, err = k.c.Txn(ctx).If(t.guard...).Then(t.then...).Else(t.otherwise...).Commit()
 		return err
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/dump"
 	"github.com/coreos/etcd/client/mirror"
+	"github.com/coreos/etcd/clientv3"
 )
 
 const gardenDir = "/garden"
@@ -132,8 +133,9 @@ func TestDirectoryWhoseTTLEnds(t *testing.T) {
 				st.Fatal(err)
 			}
 		}
+		v3 := st.client()
 		st.eventually(func(ctx context.Context) error {
-			if n := st.countOf(ctx, "/d/full/", "/d/empty/"); n > 0 {
+			if n := st.countOf(ctx, v3, "/d/full/", "/d/empty/"); n > 0 {
 				return fmt.Errorf("%d directories have a marker", n)
 			}
 			return nil
@@ -161,9 +163,9 @@ func TestDirectoryWhoseTTLEnds(t *testing.T) {
 }
 
 // countOf tells how many of the keys of the v3 store there are.
-func (st site) countOf(ctx context.Context, keys ...string) int64 {
+func (st site) countOf(ctx context.Context, c *clientv3.Client, keys ...string) int64 {
 	st.Helper()
-	c, n := st.client(), int64(0)
+	n := int64(0)
 	for _, key := range keys {
 		resp, err := c.Get(ctx, prefix+key)
 		if err != nil {
@@ -185,7 +187,7 @@ func TestModifyOnTheBridge(t *testing.T) {
 			counting.Go(func() {
 				for range each {
 					_, err := client.Modify(st.ctx, kapi, "/count", func(old *client.Node) (string, error) {
-						n, _ := strconv.Atoi(old.Value) //nolint:errcheck // it is "v" at first
+						n, _ := strconv.Atoi(old.Value) // It is "v" at first.
 						return strconv.Itoa(n + 1), nil
 					}, &client.ModifyOptions{KeepTTL: true})
 					if err != nil {
