@@ -31,10 +31,18 @@
 //
 // A refusal is a client.Error with the code, status, message, cause and index of v2.
 // Without enough permissions, or with a wrong password, it has the code 110. A failure
-// of a call is a *client.ClusterError, and that of a write is ErrOutcomeUnknown unless
-// it had no effect. Anything else that the server says, as that its space is used up,
-// is a *client.ReplyError that wraps an error of package rpctypes. Error.Endpoint is
-// empty.
+// of a call is a *client.ClusterError. Anything else that the server says, as that its
+// space is used up, is a *client.ReplyError that wraps an error of package rpctypes.
+// Error.Endpoint is empty.
+//
+// Failed calls are repeated as client.KeysAPI says. Reads are, for more than two
+// seconds, and so is a write of which no server was told. A call that no member has a
+// leader for is repeated for about 15 seconds, which is longer than elections take. A
+// Set without a condition and an Update whose outcome is unknown are sent again, up to
+// four times within two seconds, unless [WithStrictWrites] says no. All other writes
+// then fail with an error that is client.ErrOutcomeUnknown. A call that may be repeated
+// and is not answered when half of the time to the deadline of its context is over is
+// sent to another endpoint, if there is one. The end of a context ends all that.
 //
 // # What is not as in v2
 //
@@ -42,7 +50,8 @@
 //   - Events of writes say "set", whether it was create, update or compareAndSwap, and
 //     "delete" for compareAndDelete. The answers to these calls say what v2 says.
 //   - The shortest TTL is what the server allows for leases, about two seconds.
-//   - When the TTL of a directory ends, what is in it stays.
+//   - When the TTL of a directory ends, what is in it stays, and the directory with it,
+//     without a TTL: there is no event.
 //   - A refresh with the TTL that the node has does not change its index. One with
 //     another TTL is an event.
 //   - An update of a directory changes its ModifiedIndex; etcd 3.5 answers it with 500.

@@ -10,27 +10,20 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/coreos/etcd/client"
-)
-
-// kind says what may have come of a call that failed.
-type kind bool
-
-const (
-	reads  kind = false
-	writes kind = true
+	"github.com/coreos/etcd/clientv3"
 )
 
 // callError gives an error of the v3 client the form that it has in KeysAPI and
 // MembersAPI. Those of contexts stay as they are.
 func callError(err error, k kind) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || err == context.Canceled || err == context.DeadlineExceeded { //nolint:errorlint // others may wrap one, as of a client that is closed
 		return err
 	}
 	switch {
 	case isDenial(err):
 		return refusal(client.ErrorCodeUnauthorized, rpctypes.ErrorDesc(err), 0)
 	case isFailure(err):
-		unknown := k == writes && !errors.Is(err, rpctypes.ErrNoLeader)
+		unknown := k != reads && !clientv3.HadNoEffect(err)
 		return &client.ClusterError{
 			Errors: []error{err}, Attempts: []client.Attempt{{Sent: unknown, Err: err}}, OutcomeUnknown: unknown,
 		}

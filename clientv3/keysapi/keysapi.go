@@ -30,10 +30,16 @@ func New(c *clientv3.Client, opts ...Option) client.KeysAPI {
 	return k
 }
 
+// WithStrictWrites is client.Config.StrictWrites: no write is repeated whose outcome
+// is unknown, also where that would end in the same state.
+func WithStrictWrites() Option { return func(k *keysAPI) { k.strict = true } }
+
 type keysAPI struct {
 	c      *clientv3.Client
 	prefix string
+	strict bool
 	seen   atomic.Int64 // the greatest revision of all answers
+	least  atomic.Int64 // the seconds to which the server has raised a shorter TTL
 }
 
 // Create implements client.KeysAPI.
@@ -46,16 +52,12 @@ func (k *keysAPI) Update(ctx context.Context, key, value string) (*client.Respon
 	return k.Set(ctx, key, value, &client.SetOptions{PrevExist: client.PrevExist})
 }
 
-// commit does a transaction.
-func (k *keysAPI) commit(ctx context.Context, what kind, guard []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
-	resp, err := k.c.Txn(ctx).If(guard...).Then(then...).Else(otherwise...).Commit()
-	if err != nil {
-		return nil, callError(err, what)
-	}
+// see notes the revision of an answer.
+func (k *keysAPI) see(revision int64) {
 	for {
 		seen := k.seen.Load()
-		if resp.Header.Revision <= seen || k.seen.CompareAndSwap(seen, resp.Header.Revision) {
-			return resp, nil
+		if revision <= seen || k.seen.CompareAndSwap(seen, revision) {
+			return
 		}
 	}
 }

@@ -2,11 +2,13 @@ package keysapi
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/clientv3"
@@ -26,11 +28,34 @@ func (k *keysAPI) grantTTL(ctx context.Context, ttl time.Duration) (grant, error
 	if ttl <= 0 {
 		return grant{}, nil
 	}
-	resp, err := k.c.Grant(ctx, wholeSeconds(ttl))
+	ctx = clientv3.WithRequireLeader(ctx)
+	var resp *clientv3.LeaseGrantResponse
+	_, err := k.again(ctx, reads, func(ctx context.Context) (err error) { // as no node is written by it
+		resp, err = k.c.Grant(ctx, wholeSeconds(ttl))
+		return err
+	})
 	if err != nil {
-		return grant{}, callError(err, writes)
+		return grant{}, err
+	}
+	if resp.TTL > wholeSeconds(ttl) {
+		k.least.Store(resp.TTL)
 	}
 	return grant{id: resp.ID, ttl: resp.TTL}, nil
+}
+
+// withTTL does a write with a lease for a TTL, and with a new one if that has ended
+// before the write came.
+func (k *keysAPI) withTTL(ctx context.Context, ttl time.Duration, write func(grant) (*client.Response, error)) (*client.Response, error) {
+	for {
+		g, err := k.grantTTL(ctx, ttl)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := write(g)
+		if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return resp, err
+		}
+	}
 }
 
 // option attaches the key of a put to the lease.
@@ -40,6 +65,14 @@ func (g grant) option() clientv3.OpOption { return clientv3.WithLease(g.id) }
 func (g grant) mark(n *client.Node) {
 	if g.id != 0 {
 		setTTL(n, g.ttl)
+	}
+}
+
+// dropUnused drops the lease of a transaction that was refused, unless an attempt
+// before has, or will have, attached a node to it, which would go with the lease.
+func (k *keysAPI) dropUnused(ctx context.Context, g grant, t *transaction) {
+	if !t.repeated {
+		k.drop(ctx, g)
 	}
 }
 
@@ -111,12 +144,21 @@ func (k *keysAPI) tellTTL(ctx context.Context, id clientv3.LeaseID, nodes []*cli
 // timeLeft gives the seconds that a lease has left, rounded up as in v2; zero if
 // there is no such lease.
 func (k *keysAPI) timeLeft(ctx context.Context, id clientv3.LeaseID) (int64, error) {
-	resp, err := k.c.TimeToLive(ctx, id)
+	resp, err := k.askFor(ctx, id)
 	if err != nil {
-		return 0, callError(err, reads)
+		return 0, err
 	}
 	// The server rounds down, so that a new lease has a second less.
 	return min(max(resp.TTL+1, 0), max(resp.GrantedTTL, 0)), nil
+}
+
+func (k *keysAPI) askFor(ctx context.Context, id clientv3.LeaseID) (resp *clientv3.LeaseTimeToLiveResponse, err error) {
+	ctx = clientv3.WithRequireLeader(ctx)
+	_, err = k.again(ctx, reads, func(ctx context.Context) (err error) {
+		resp, err = k.c.TimeToLive(ctx, id)
+		return err
+	})
+	return resp, err
 }
 
 // tellPrevTTL tells the TTL of a node that was written over or deleted, as far as

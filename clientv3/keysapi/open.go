@@ -41,7 +41,7 @@ func (c *Cluster) Close() error {
 // switched on. The choice stays: a program that runs while its cluster moves to
 // another version is to call Open again, or to be started anew.
 //
-// A bridge uses of cfg the Endpoints, Username, Password, Quorum and, of a Transport
+// A bridge uses of cfg the Endpoints, Username, Password, Quorum, StrictWrites and, of a Transport
 // that is an *http.Transport, the TLSClientConfig. Other transports can't be used for
 // gRPC: with one, and https endpoints, Open fails with a [*client.InvalidInputError],
 // and a program calls New with a v3 client of its own. Other errors are those of
@@ -69,6 +69,9 @@ func Open(ctx context.Context, cfg client.Config, opts ...Option) (*Cluster, err
 	}
 	if opened.V3, err = clientv3.New(v3); err != nil { //nolint:contextcheck // The client outlives the call.
 		return nil, callError(err, reads)
+	}
+	if cfg.StrictWrites {
+		opts = append(opts, WithStrictWrites())
 	}
 	opened.Keys, opened.Members = New(opened.V3, opts...), NewMembersAPI(opened.V3)
 	if cfg.Quorum {

@@ -71,14 +71,14 @@ func (k *keysAPI) renew(ctx context.Context, p place, answer *client.Response, w
 	}
 	if was.Lease != 0 && holder == string(was.Key) {
 		id := clientv3.LeaseID(was.Lease)
-		status, statusErr := k.c.TimeToLive(ctx, id)
+		status, statusErr := k.askFor(ctx, id)
 		if statusErr != nil {
-			return false, callError(statusErr, reads)
+			return false, statusErr
 		}
 		if status.TTL > 0 {
 			setTTL(answer.PrevNode, status.TTL+1)
 		}
-		if status.GrantedTTL == wholeSeconds(o.TTL) {
+		if status.GrantedTTL == max(wholeSeconds(o.TTL), k.least.Load()) {
 			return k.keepAlive(ctx, answer.Node, id)
 		}
 	}
@@ -104,17 +104,26 @@ func (k *keysAPI) replaceLease(
 	if err != nil {
 		return false, err
 	}
-	guard := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(string(was.Key)), "=", was.ModRevision)}
 	put := clientv3.OpPut(holder, "", clientv3.WithIgnoreValue(), g.option())
 	if answer.Node.Dir {
 		put = putDir(p, g)
 	}
-	resp, err := k.commit(ctx, writes, guard, []clientv3.Op{put}, nil)
-	if err != nil {
-		return false, err
+	t := &transaction{
+		kind:  k.unconditional(),
+		guard: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(string(was.Key)), "=", was.ModRevision)},
+		then:  []clientv3.Op{put},
 	}
-	if !resp.Succeeded {
-		k.drop(ctx, g)
+	if o.PrevValue != "" || o.PrevIndex != 0 {
+		t.kind = writes
+	}
+	resp, err := k.do(ctx, t)
+	switch {
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !resp.Succeeded:
+		k.dropUnused(ctx, g, t)
 		return false, nil
 	}
 	answer.Index = uint64(resp.Header.Revision)

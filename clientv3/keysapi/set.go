@@ -38,22 +38,18 @@ func (k *keysAPI) set(ctx context.Context, p place, value string, o *client.SetO
 	if o.Refresh && o.PrevExist != client.PrevNoExist {
 		return k.refresh(ctx, p, o)
 	}
-	g, err := k.grantTTL(ctx, o.TTL)
-	if err != nil {
-		return nil, err
-	}
-	var w *setting
-	switch {
-	case o.PrevExist == client.PrevNoExist:
-		w = creation(p, value, o, g)
-	case o.PrevValue != "" || o.PrevIndex != 0:
-		w = swap(p, value, o, g)
-	case o.PrevExist == client.PrevExist:
-		w = update(p, value, g)
-	default:
-		w = replacement(p, value, o, g)
-	}
-	return k.put(ctx, w, o.NoValueOnSuccess)
+	return k.withTTL(ctx, o.TTL, func(g grant) (*client.Response, error) {
+		switch {
+		case o.PrevExist == client.PrevNoExist:
+			return k.put(ctx, writes, creation(p, value, o, g), o.NoValueOnSuccess)
+		case o.PrevValue != "" || o.PrevIndex != 0:
+			return k.put(ctx, writes, swap(p, value, o, g), o.NoValueOnSuccess)
+		case o.PrevExist == client.PrevExist:
+			return k.put(ctx, k.unconditional(), update(p, value, g), o.NoValueOnSuccess)
+		default:
+			return k.put(ctx, k.unconditional(), replacement(p, value, o, g), o.NoValueOnSuccess)
+		}
+	})
 }
 
 // A setting is a write of one node as a transaction.
@@ -70,14 +66,15 @@ type setting struct {
 }
 
 // put does a setting; a bare answer has no nodes.
-func (k *keysAPI) put(ctx context.Context, w *setting, bare bool) (*client.Response, error) {
-	resp, err := k.commit(ctx, writes, w.guard, w.then, w.otherwise)
+func (k *keysAPI) put(ctx context.Context, what kind, w *setting, bare bool) (*client.Response, error) {
+	t := &transaction{kind: what, guard: w.guard, then: w.then, otherwise: w.otherwise}
+	resp, err := k.do(ctx, t)
 	if err != nil {
 		return nil, err // The lease stays: if the node was written, it would go with it.
 	}
 	answers, toDir, refused := outcome(resp)
 	if refused {
-		k.drop(ctx, w.grant)
+		k.dropUnused(ctx, w.grant, t)
 		return nil, w.refuse(surveyOf(w.p, uint64(resp.Header.Revision), answers))
 	}
 	answer := response(w.action, resp.Header)

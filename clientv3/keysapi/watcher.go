@@ -137,6 +137,13 @@ func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event, taken 
 			if !w.concerns(c.key) {
 				continue
 			}
+			stays, err := w.stays(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if stays {
+				continue
+			}
 			ev, err := w.event(ctx, c)
 			if err != nil {
 				return nil, err
@@ -154,6 +161,23 @@ func (w *watcher) concerns(key string) bool {
 	}
 	below := strings.TrimPrefix(key, strings.TrimSuffix(w.p.key, "/"))
 	return w.recursive && (w.hidden || !strings.Contains(below, "/_"))
+}
+
+// stays reports whether a directory, whose TTL has ended, is still there for what is in
+// it.
+func (w *watcher) stays(ctx context.Context, c change) (bool, error) {
+	if !c.deleted || !c.dir || c.prev == nil || c.prev.Lease == 0 {
+		return false, nil
+	}
+	left := clientv3.OpGet(string(c.kv.Key), clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithRev(c.kv.ModRevision))
+	resp, err := w.k.commit(ctx, reads, nil, []clientv3.Op{left}, nil)
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return false, nil // Nobody knows any more.
+	case err != nil:
+		return false, err
+	}
+	return resp.Responses[0].GetResponseRange().Count > 0, nil
 }
 
 func (w *watcher) event(ctx context.Context, c change) (*client.Response, error) {

@@ -22,7 +22,7 @@ var (
 // storyTimeout bounds the calls of one test, so that a hang is a failure.
 const storyTimeout = 4 * time.Minute
 
-func TestMain(m *testing.M) { harness.Main(m, 1) }
+func TestMain(m *testing.M) { harness.Main(m, 4) }
 
 // onEach tells a story with a v2 server and the bridge on each v3 server.
 func onEach(t *testing.T, tell func(st *stage)) {
