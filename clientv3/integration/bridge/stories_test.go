@@ -21,7 +21,7 @@ func TestBridgeTellsNewsAsV2Does(t *testing.T) {
 	onEach(t, func(st *stage) {
 		var told [2][]string
 		for side, kapi := range []client.KeysAPI{st.v2, st.bridge} {
-			told[side] = news(st.ctx, st.T, kapi)
+			told[side] = news(st.ctx, st, kapi)
 		}
 		if diff := cmp.Diff(told[0], told[1]); diff != "" {
 			st.Errorf("events (-v2 +bridge):\n%s", diff)
@@ -29,36 +29,36 @@ func TestBridgeTellsNewsAsV2Does(t *testing.T) {
 	})
 }
 
-func news(ctx context.Context, t *testing.T, kapi client.KeysAPI) []string {
-	t.Helper()
+func news(ctx context.Context, tb testing.TB, kapi client.KeysAPI) []string {
+	tb.Helper()
 	watching := func(key string, recursive bool) func() string {
-		at := set(ctx, t, kapi, "/begin", nil)
+		at := set(ctx, tb, kapi, "/begin", nil)
 		w := kapi.Watcher(key, &client.WatcherOptions{Recursive: recursive, AfterIndex: at})
 		return func() string {
 			ev, err := w.Next(ctx)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return strings.Join([]string{key, ev.Action, ev.Node.Key, ev.Node.Value}, " ")
 		}
 	}
 	below, one := watching("/n", true), watching("/n/d/x", false)
-	set(ctx, t, kapi, "/n/_hidden", nil)
-	set(ctx, t, kapi, "/n/short", &client.SetOptions{TTL: 3 * time.Second})
+	set(ctx, tb, kapi, "/n/_hidden", nil)
+	set(ctx, tb, kapi, "/n/short", &client.SetOptions{TTL: 3 * time.Second})
 	lines := []string{below(), below()}
-	set(ctx, t, kapi, "/n/d/x", nil)
+	set(ctx, tb, kapi, "/n/d/x", nil)
 	lines = append(lines, below(), one())
 	if _, err := kapi.Delete(ctx, "/n/d", &client.DeleteOptions{Recursive: true}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return append(lines, below(), one())
 }
 
-func set(ctx context.Context, t *testing.T, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
-	t.Helper()
+func set(ctx context.Context, tb testing.TB, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
+	tb.Helper()
 	resp, err := kapi.Set(ctx, key, "v", opts)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return resp.Node.ModifiedIndex
 }
