@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func news(ctx context.Context, tb testing.TB, kapi client.KeysAPI) []string {
 			if err != nil {
 				tb.Fatal(err)
 			}
-			return strings.Join([]string{key, ev.Action, ev.Node.Key, ev.Node.Value}, " ")
+			return fmt.Sprintf("%s: %s, was %s", key, line(ev.Action, ev.Node), line("", ev.PrevNode))
 		}
 	}
 	below, one := watching("/n", true), watching("/n/d/x", false)
@@ -51,7 +53,87 @@ func news(ctx context.Context, tb testing.TB, kapi client.KeysAPI) []string {
 	if _, err := kapi.Delete(ctx, "/n/d", &client.DeleteOptions{Recursive: true}); err != nil {
 		tb.Fatal(err)
 	}
-	return append(lines, below(), one())
+	lines = append(lines, below(), one())
+	if _, err := kapi.Set(ctx, "/n/empty", "", &client.SetOptions{Dir: true, TTL: 3 * time.Second}); err != nil {
+		tb.Fatal(err)
+	}
+	return append(lines, below(), below())
+}
+
+// line writes a node, without indexes, and times, which are those of its server.
+func line(action string, n *client.Node) string {
+	if n == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s %s=%q, directory: %v", action, n.Key, n.Value, n.Dir)
+}
+
+// A watch without an index tells of all that comes after the first event it sees.
+func TestWatchFromNowMissesNothing(t *testing.T) {
+	onEach(t, func(st *stage) {
+		for _, kapi := range []client.KeysAPI{st.v2, st.bridge} {
+			watchFromNow(st, kapi)
+		}
+	})
+}
+
+func watchFromNow(st *stage, kapi client.KeysAPI) {
+	st.Helper()
+	w := kapi.Watcher("/now", nil)
+	first := make(chan *client.Response, 1)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		ev, err := w.Next(st.ctx)
+		if err != nil {
+			st.Error(err)
+		}
+		first <- ev
+	})
+	var got *client.Response
+	written := 0
+	harness.WaitFor(st, storyTimeout, func() error {
+		written++
+		if _, err := kapi.Set(st.ctx, "/now", strconv.Itoa(written), nil); err != nil {
+			return err
+		}
+		select {
+		case got = <-first:
+			return nil
+		default:
+			return errors.New("the watch has not told of anything")
+		}
+	})
+	waiting.Wait()
+	for got != nil && got.Node.Value != strconv.Itoa(written) {
+		next, err := w.Next(st.ctx)
+		if err != nil {
+			st.Fatal(err)
+		}
+		if next.PrevNode == nil || next.PrevNode.Value != got.Node.Value {
+			st.Fatalf("%s came after %s", next.Node.Value, got.Node.Value)
+		}
+		got = next
+	}
+}
+
+// What is in a directory outlives it, unlike in v2.
+func TestNodesOutliveADirectoryThatExpires(t *testing.T) {
+	servers := harness.ServersV3(t)
+	kapi := keysapi.New(newClient(t, start(t, servers[len(servers)-1])))
+	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+	t.Cleanup(cancel)
+	made, err := kapi.Set(ctx, "/d", "", &client.SetOptions{Dir: true, TTL: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(ctx, t, kapi, "/d/x", nil)
+	ev, err := kapi.Watcher("/d", &client.WatcherOptions{AfterIndex: made.Index}).Next(ctx)
+	if err != nil || ev.Action != "expire" || ev.Node.Key != "/d" || !ev.Node.Dir {
+		t.Errorf("got %v, %v; want that the directory expires", ev, err)
+	}
+	if resp, err := kapi.Get(ctx, "/d", nil); err != nil || len(resp.Node.Nodes) != 1 || resp.Node.TTL != 0 {
+		t.Errorf("got %v, %v; want the directory with what is in it", resp, err)
+	}
 }
 
 func set(ctx context.Context, tb testing.TB, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
