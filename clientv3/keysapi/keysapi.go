@@ -40,6 +40,7 @@ type keysAPI struct {
 	strict bool
 	seen   atomic.Int64 // the greatest revision of all answers
 	least  atomic.Int64 // the seconds to which the server has raised a shorter TTL
+	ahead  namesAhead
 }
 
 // Create implements client.KeysAPI.

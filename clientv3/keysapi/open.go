@@ -41,11 +41,17 @@ func (c *Cluster) Close() error {
 // switched on. The choice stays: a program that runs while its cluster moves to
 // another version is to call Open again, or to be started anew.
 //
-// A bridge uses of cfg the Endpoints, Username, Password, Quorum, StrictWrites and, of a Transport
-// that is an *http.Transport, the TLSClientConfig. Other transports can't be used for
-// gRPC: with one, and https endpoints, Open fails with a [*client.InvalidInputError],
-// and a program calls New with a v3 client of its own. Other errors are those of
-// [client.New] and of a read.
+// A bridge uses of cfg the Endpoints, Username, Password, Quorum and StrictWrites,
+// and of the Transport its TLS configuration, which an *http.Transport has as a field, and a
+// *client.Transport, like anything else with that method, gives by TLSConfig. With
+// another transport and https or unixs endpoints, Open fails with a
+// [*client.InvalidInputError]: call New with a v3 client of your own. A user in the URL
+// of an endpoint is used for all endpoints. The other fields of cfg have no effect on a
+// bridge: neither a proxy or dialer of the Transport, nor HeaderTimeoutPerRequest,
+// SelectionMode, CheckRedirect, MaxResponseBytes, StallInterval, Trace and
+// Logger. Certificates that change are seen as far as the TLS configuration sees it.
+//
+// Other errors are those of [client.New] and of a read.
 func Open(ctx context.Context, cfg client.Config, opts ...Option) (*Cluster, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -115,29 +121,40 @@ func numbers(version string) (major, minor int) {
 func v3Config(cfg client.Config) (clientv3.Config, error) {
 	v3 := clientv3.Config{Username: cfg.Username, Password: cfg.Password}
 	secure := false
-	for _, endpoint := range cfg.Endpoints {
-		u, err := url.Parse(endpoint)
-		if err == nil && u.User != nil {
+	for _, text := range cfg.Endpoints {
+		if !strings.Contains(text, "://") {
+			text = "http://" + text // as package client takes it
+		}
+		if u, err := url.Parse(text); err == nil && u.User != nil {
 			v3.Username = u.User.Username()
 			v3.Password, _ = u.User.Password()
 			u.User = nil
-			endpoint = u.String()
+			text = u.String()
 		}
-		secure = secure || strings.HasPrefix(endpoint, "https://") || strings.HasPrefix(endpoint, "unixs://")
-		v3.Endpoints = append(v3.Endpoints, endpoint)
+		secure = secure || strings.HasPrefix(text, "https:") || strings.HasPrefix(text, "unixs:")
+		v3.Endpoints = append(v3.Endpoints, text)
 	}
 	if !secure {
 		return v3, nil
 	}
-	switch transport := cfg.Transport.(type) {
-	case nil:
-		v3.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	case *http.Transport:
-		v3.TLS = transport.TLSClientConfig.Clone()
-	default:
-		return v3, &client.InvalidInputError{
-			Field: "Transport", Value: fmt.Sprintf("%T", transport), Reason: "its TLS configuration can't be used for gRPC: make a clientv3.Client, and call New",
-		}
+	transport := cfg.Transport
+	if transport == nil {
+		transport = client.DefaultTransport
 	}
-	return v3, nil
+	config, err := tlsOf(transport)
+	v3.TLS = config
+	return v3, err
+}
+
+// tlsOf gives the TLS configuration of a transport, which may be nil.
+func tlsOf(transport http.RoundTripper) (*tls.Config, error) {
+	switch t := transport.(type) {
+	case *http.Transport:
+		return t.TLSClientConfig.Clone(), nil
+	case interface{ TLSConfig() *tls.Config }:
+		return t.TLSConfig(), nil
+	}
+	return nil, &client.InvalidInputError{
+		Field: "Transport", Value: fmt.Sprintf("%T", transport), Reason: "its TLS configuration can't be used for gRPC: make a clientv3.Client, and call New",
+	}
 }

@@ -288,5 +288,3 @@ func (l *load) conclude() {
 	}
 	audit(l)
 }
-
-func failure(_ *client.Response, err error) error { return err }

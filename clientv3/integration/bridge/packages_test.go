@@ -126,8 +126,8 @@ func TestMirrorOnTheBridge(t *testing.T) {
 func TestDirectoryWhoseTTLEnds(t *testing.T) {
 	onSites(t, 1, func(st site) {
 		kapi := st.keys()
-		after := set(st.ctx, st.T, kapi, "/begin", nil)
-		set(st.ctx, st.T, kapi, "/d/full/k", nil)
+		after := set(st.ctx, st, kapi, "/begin", nil)
+		set(st.ctx, st, kapi, "/d/full/k", nil)
 		for dir, exist := range map[string]client.PrevExistType{"/d/full": client.PrevExist, "/d/empty": client.PrevNoExist} {
 			if _, err := kapi.Set(st.ctx, dir, "", &client.SetOptions{Dir: true, TTL: time.Second, PrevExist: exist}); err != nil {
 				st.Fatal(err)
@@ -140,7 +140,7 @@ func TestDirectoryWhoseTTLEnds(t *testing.T) {
 			}
 			return nil
 		})
-		set(st.ctx, st.T, kapi, "/d/end", nil)
+		set(st.ctx, st, kapi, "/d/end", nil)
 		told := map[string]int{}
 		for ev, err := range client.Events(st.ctx, kapi, "/d", &client.EventsOptions{Recursive: true, AfterIndex: after}) {
 			if err != nil {
@@ -180,7 +180,7 @@ func (st site) countOf(ctx context.Context, c *clientv3.Client, keys ...string) 
 func TestModifyOnTheBridge(t *testing.T) {
 	const programs, each = 4, 10
 	onSites(t, 1, func(st site) {
-		set(st.ctx, st.T, st.keys(), "/count", &client.SetOptions{TTL: longTTL})
+		set(st.ctx, st, st.keys(), "/count", &client.SetOptions{TTL: longTTL})
 		var counting sync.WaitGroup
 		for range programs {
 			kapi := st.keys()
@@ -214,7 +214,7 @@ func TestReadsOnTheBridge(t *testing.T) {
 		kapi := st.keys()
 		for _, read := range []client.KeysAPI{kapi, client.QuorumReads(kapi), client.MonotonicReads(st.keys()), client.MonotonicReads(client.QuorumReads(kapi))} {
 			for n := range 20 {
-				written := set(st.ctx, st.T, read, fmt.Sprintf("/w/a-%d/k", n%3), nil)
+				written := set(st.ctx, st, read, fmt.Sprintf("/w/a-%d/k", n%3), nil)
 				resp, err := read.Get(st.ctx, "/w", &client.GetOptions{Recursive: true, Sort: true, Quorum: read == kapi})
 				if err != nil || resp.Index < written {
 					st.Fatalf("got %v, %v after a write at %d", resp, err, written)
@@ -243,12 +243,9 @@ func TestReadsOnTheBridge(t *testing.T) {
 // nothing differs.
 func TestDumpOnTheBridge(t *testing.T) {
 	onEach(t, func(st *stage) {
-		if err := removeAll(st.ctx, st.v2); err != nil { // what the server before has left
-			st.Fatal(err)
-		}
 		for n, key := range []string{"/a/b/c", "/a-b", "/a/x", "/_hid/den", "/ä b/%", "/n"} {
 			opts := &client.SetOptions{TTL: time.Duration(n%2) * longTTL}
-			set(st.ctx, st.T, st.v2, key, opts)
+			set(st.ctx, st, st.v2, key, opts)
 		}
 		for _, o := range []client.SetOptions{{Dir: true}, {Dir: true, TTL: longTTL}} {
 			if _, err := st.v2.Set(st.ctx, "/dir"+strings.Repeat("s", int(o.TTL/longTTL)), "", &o); err != nil {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -18,22 +16,22 @@ import (
 
 // A stage has a v2 server and the bridge, and plays scripts on both.
 type stage struct {
-	*testing.T
+	testing.TB
 	ctx context.Context
 
 	v2, bridge client.KeysAPI
+	number     uint64 // of the server
+	dirUpdates bool   // the v2 server updates directories
 	plays      int
-	indexes    bool // the stores count alike, and their indexes are compared
+	calls      int // that were compared
+	events     int // that were compared
 }
 
 // theEnd is the value by which watches know that all has been told.
 const theEnd = "the end"
 
-// reduceTimeout is how long a script that fails is cut down.
-const reduceTimeout = time.Minute
-
 // playTimeout bounds one script of 100 calls, which takes half a second.
-const playTimeout = 30 * time.Second
+const playTimeout = 60 * time.Second
 
 // play gives the first difference, or nothing. It plays below a root of its own, and
 // leaves nothing there.
@@ -41,15 +39,17 @@ func (st *stage) play(ctx context.Context, s script) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, playTimeout)
 	defer cancel()
 	st.plays++
-	p := &play{stage: st, ctx: ctx, root: fmt.Sprintf("/r%d", st.plays), renewed: map[string]bool{}, there: map[int]map[uint64]bool{}}
-	index, err := p.align()
-	if err != nil {
+	p := &play{
+		stage: st, ctx: ctx, root: fmt.Sprintf("/r%d", st.plays), watches: s.Watches,
+		dialect: newDialect(), at: map[uint64]moment{}, from: make([]uint64, len(s.Watches)),
+	}
+	if err := p.align(); err != nil {
 		return "", err
 	}
-	difference, err := p.steps(s, index)
-	if difference == "" && err == nil {
-		difference, err = p.watches(s.Watches)
+	for i := range p.from {
+		p.from[i] = p.index // also of a script without steps
 	}
+	difference, err := p.script(s)
 	return difference, errors.Join(err, removeAll(ctx, st.v2), removeAll(ctx, st.bridge))
 }
 
@@ -67,275 +67,197 @@ func removeAll(ctx context.Context, kapi client.KeysAPI) error {
 	return nil
 }
 
+// A play is a script under way.
 type play struct {
 	*stage
 	ctx     context.Context
-	root    string
-	renewed map[string]bool         // keys whose createdIndex the bridge keeps
-	there   map[int]map[uint64]bool // by watch and index: whether its key was there before
-	after   []uint64                // by watch: the index at which it begins
+	root    string // in place of /r
+	watches []watch
+
+	index   uint64 // of both stores
+	name    string // the last of CreateInOrder
+	dialect dialect
+	at      map[uint64]moment // by the index of a write
+	from    []uint64          // by watch: the index after which it begins
 }
 
-// align brings both stores to the same index, and gives that of v2.
-func (p *play) align() (uint64, error) {
+// A moment is a write that was done.
+type moment struct {
+	before, after dialect
+	there         []bool // by watch: whether its key was there before, if it was a deletion
+	refresh       bool
+}
+
+// align brings both stores to the same index.
+func (p *play) align() error {
 	for range 100_000 {
 		v2, err := p.v2.Get(p.ctx, "/", nil)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		v3, err := p.bridge.Get(p.ctx, "/", &client.GetOptions{Quorum: true})
+		bridge, err := p.bridge.Get(p.ctx, "/", &client.GetOptions{Quorum: true})
 		if err != nil {
-			return 0, err
+			return err
 		}
 		behind := p.v2
 		switch {
-		case v2.Index == v3.Index || !p.indexes:
-			return v2.Index, nil
-		case v3.Index < v2.Index:
+		case v2.Index == bridge.Index:
+			p.index = v2.Index
+			return nil
+		case bridge.Index < v2.Index:
 			behind = p.bridge
 		}
 		if _, err = behind.Set(p.ctx, "/_padding", "", nil); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return 0, errors.New("the indexes are too far from each other")
+	return errors.New("the indexes are too far from each other")
 }
 
-func (p *play) steps(s script, index uint64) (string, error) {
-	p.after = slices.Repeat([]uint64{index}, len(s.Watches))
+func (p *play) script(s script) (string, error) {
 	for i, step := range s.Steps {
 		for w := range s.Watches {
 			if s.Watches[w].At >= i {
-				p.after[w] = index
+				p.from[w] = p.index
 			}
 		}
-		if step.isDirUpdate() {
-			if resp, err := p.v2.Get(p.ctx, under(p.root, step.Key), nil); err == nil && resp.Node.Dir {
-				continue
-			}
+		if difference, err := p.step(step); difference != "" || err != nil {
+			return fmt.Sprintf("step %d, %s", i, difference), err
 		}
-		before := p.look(step, s.Watches)
-		want, wantErr := step.do(p.ctx, p.v2, p.root)
-		got, gotErr := step.do(p.ctx, p.bridge, p.root)
-		if p.ctx.Err() != nil {
-			return "", p.ctx.Err()
-		}
-		if diff := cmp.Diff(p.answerOf(want, wantErr), p.answerOf(got, gotErr)); diff != "" {
-			return fmt.Sprintf("step %d, %s %s (-v2 +bridge):\n%s", i, step.Op, step.Key, diff), nil
-		}
-		key := under(p.root, step.Key)
-		if want != nil && want.Action == "set" {
-			p.renewed[key] = !step.Set.Dir // The bridge keeps its createdIndex.
-		}
-		if p.indexes {
-			if diff := p.createdDiffers(want, got); diff != "" {
-				return fmt.Sprintf("step %d, %s %s: %s", i, step.Op, step.Key, diff), nil
-			}
-		}
-		if want != nil && step.Op == "delete" {
-			maps.DeleteFunc(p.renewed, func(known string, _ bool) bool { return known == key || strings.HasPrefix(known, key+"/") })
-		}
-		if want != nil {
-			index = want.Index
-		}
-		for w := range s.Watches {
-			if want != nil && before != nil {
-				if p.there[w] == nil {
-					p.there[w] = map[uint64]bool{}
-				}
-				p.there[w][want.Index] = before[w]
-			}
+	}
+	for i, w := range s.Watches {
+		if difference, err := p.watch(i, w); difference != "" || err != nil {
+			return fmt.Sprintf("watch %d %+v: %s", i, w, difference), err
 		}
 	}
 	return "", nil
 }
 
-// look notes which watched keys are there before a deletion.
-func (p *play) look(s step, watches []watch) []bool {
-	if s.Op != "delete" {
-		return nil
+// step gives both stores a call, and says how the answers differ.
+func (p *play) step(s step) (string, error) {
+	s.Key = p.key(s.Key)
+	var was *client.Node
+	if s.Op != "get" && s.Op != "createInOrder" {
+		was = p.look(s.Key)
 	}
-	there := make([]bool, len(watches))
-	for i, w := range watches {
-		_, err := p.v2.Get(p.ctx, under(p.root, w.Key), nil)
-		there[i] = err == nil
+	if s.updatesDirs() && was != nil && was.Dir && !p.dirUpdates {
+		return "", nil
 	}
-	return there
-}
-
-// An answer is what came of a call, in the form that is compared.
-type answer struct {
-	Action         string
-	Node, PrevNode *client.Node
-	Index          uint64
-	Refusal        client.Error
-	Other          string
-}
-
-func (p *play) answerOf(resp *client.Response, err error) answer {
-	var a answer
-	if resp != nil {
-		a = answer{Action: resp.Action, Node: p.comparable(resp.Node), PrevNode: p.comparable(resp.PrevNode), Index: resp.Index}
-	}
-	if !errors.As(err, &a.Refusal) && err != nil {
-		a.Other = err.Error()
-	}
-	a.Refusal.Endpoint = ""
-	if !p.indexes {
-		a.Index, a.Refusal.Index = 0, 0
-		if a.Refusal.Code == client.ErrorCodeTestFailed {
-			a.Refusal.Cause = ""
+	var there []bool
+	if s.Op == "delete" {
+		for _, w := range p.watches {
+			there = append(there, p.look(p.key(w.Key)) != nil)
 		}
 	}
-	return a
-}
-
-// comparable copies a node without what differs from moment to moment: the order of
-// siblings that was not asked for, and times to the second.
-func (p *play) comparable(n *client.Node) *client.Node {
-	if n == nil {
-		return nil
+	want, wantErr := s.do(p.ctx, p.v2)
+	got, gotErr := s.do(p.ctx, p.bridge)
+	if p.ctx.Err() != nil {
+		return "", p.ctx.Err()
 	}
-	own := *n
-	own.CreatedIndex = 0 // see createdDiffers
-	if !p.indexes {
-		own.ModifiedIndex = 0
+	before := p.dialect.clone()
+	s.Key = path.Clean("/" + s.Key)
+	wrote := want != nil && got != nil && want.Action != "get"
+	if wrote {
+		p.dialect.note(s, was, want, got)
 	}
-	own.TTL = (n.TTL + 1799) / 1800 // All TTLs end with a half of an hour.
-	if n.Expiration != nil {
-		at := time.Unix(0, 0)
-		own.Expiration = &at
+	expected := translated(want, before, p.dialect)
+	wantErr = before.refusal(wantErr, was)
+	unmoved := wrote && s.isRefresh() && got.Index+1 == want.Index
+	if unmoved {
+		expected.Index = got.Index
 	}
-	own.Nodes = nil
-	for _, child := range n.Nodes {
-		own.Nodes = append(own.Nodes, p.comparable(child))
+	p.calls++
+	if diff := cmp.Diff(answerOf(expected, wantErr, s.Get.Sort), answerOf(got, gotErr, s.Get.Sort)); diff != "" {
+		return fmt.Sprintf("%s %s (-v2 +bridge):\n%s", s.Op, s.Key, diff), nil
 	}
-	slices.SortFunc(own.Nodes, func(a, b *client.Node) int { return strings.Compare(a.Key, b.Key) })
-	return &own
-}
-
-func (p *play) createdDiffers(want, got *client.Response) string {
-	if want == nil || want.Node == nil {
-		return ""
+	if !wrote {
+		return "", nil
 	}
-	for n := range want.Node.All() {
-		for other := range got.Node.All() {
-			if n.Key != other.Key || n.CreatedIndex == other.CreatedIndex || p.renewed[n.Key] && other.CreatedIndex < n.CreatedIndex {
-				continue
-			}
-			return fmt.Sprintf("createdIndex of %s is %d, want %d", n.Key, other.CreatedIndex, n.CreatedIndex)
-		}
+	p.index = want.Index
+	p.at[p.index] = moment{before: before, after: p.dialect.clone(), there: there, refresh: s.isRefresh()}
+	if s.Op == "createInOrder" {
+		p.name = path.Base(want.Node.Key)
 	}
-	return ""
-}
-
-// watches compares what each watch tells, up to an event that only ends it.
-func (p *play) watches(watches []watch) (string, error) {
-	for i, w := range watches {
-		key := under(p.root, w.Key)
-		w.Opts.AfterIndex = p.after[i]
-		var told [2][]answer
-		for side, kapi := range []client.KeysAPI{p.v2, p.bridge} {
-			if _, err := kapi.Delete(p.ctx, p.root, &client.DeleteOptions{Recursive: true}); err != nil && !client.IsKeyNotFound(err) {
-				return "", err
-			}
-			if _, err := kapi.Set(p.ctx, key, theEnd, nil); err != nil {
-				return "", err
-			}
-			events, err := p.told(kapi.Watcher(key, &w.Opts), key, p.there[i])
-			if err != nil {
-				return "", fmt.Errorf("watch %d, side %d: %w", i, side, err)
-			}
-			told[side] = events
-		}
-		if diff := cmp.Diff(told[0], told[1]); diff != "" {
-			return fmt.Sprintf("events of watch %d %+v (-v2 +bridge):\n%s", i, w, diff), nil
+	if unmoved {
+		if _, err := p.bridge.Set(p.ctx, "/_padding", "", nil); err != nil {
+			return "", err
 		}
 	}
 	return "", nil
 }
 
-// told reads the events of a watch to the end. To a watch that catches up, servers of
-// v2 tell of the removal of directories in which its key was not.
-func (p *play) told(w client.Watcher, key string, there map[uint64]bool) ([]answer, error) {
+// key puts the root and the last name in order into a key of a script.
+func (p *play) key(key string) string {
+	key = strings.Replace(key, "/r", p.root, 1)
+	if p.name != "" {
+		key = strings.ReplaceAll(key, "#", p.name)
+	}
+	return key
+}
+
+// look gives the node that v2 has, or nil.
+func (p *play) look(key string) *client.Node {
+	resp, err := p.v2.Get(p.ctx, key, nil)
+	if err != nil {
+		return nil
+	}
+	return resp.Node
+}
+
+// watch compares what a watch tells, up to an event that only ends it.
+func (p *play) watch(i int, w watch) (string, error) {
+	w.Opts.AfterIndex = p.from[i]
+	for _, last := range []step{
+		{Op: "delete", Key: "/r", Delete: client.DeleteOptions{Recursive: true}},
+		{Op: "set", Key: w.Key, Value: theEnd},
+	} {
+		if difference, err := p.step(last); difference != "" || err != nil {
+			return difference, err
+		}
+	}
+	w.Key = p.key(w.Key)
+	want, err := p.told(p.v2, i, w)
+	if err != nil {
+		return "", fmt.Errorf("v2, watch %d: %w", i, err)
+	}
+	got, err := p.told(p.bridge, i, w)
+	if err != nil {
+		return "", fmt.Errorf("bridge, watch %d: %w", i, err)
+	}
+	p.events += len(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "(-v2 +bridge):\n" + diff, nil
+	}
+	return "", nil
+}
+
+// told reads the events of a watch to the end.
+func (p *play) told(kapi client.KeysAPI, i int, w watch) ([]answer, error) {
 	var events []answer
+	watcher := kapi.Watcher(w.Key, &w.Opts)
 	for {
-		ev, err := w.Next(p.ctx)
+		ev, err := watcher.Next(p.ctx)
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(key, ev.Node.Key+"/") && ev.Node.Key != key {
-			if was, known := there[ev.Node.ModifiedIndex]; known && !was || !known {
+		at := p.at[ev.Node.ModifiedIndex]
+		if kapi == p.v2 {
+			// To a watch that catches up, v2 tells of the removal of directories in which
+			// its key was not.
+			if strings.HasPrefix(w.Key, ev.Node.Key+"/") && !at.there[i] {
 				continue
 			}
+			ev = translated(ev, at.before, at.after)
+		} else if at.refresh {
+			continue
 		}
-		a := p.answerOf(ev, nil)
-		a.Index = 0 // When the watch was taken.
-		switch a.Action {
-		case "create", "update", "compareAndSwap":
-			a.Action = "set"
-		case "compareAndDelete":
-			a.Action = "delete"
-		}
+		a := answerOf(ev, nil, false)
+		a.Action = eventAction(a.Action)
 		events = append(events, a)
 		if ev.Node.Value == theEnd {
 			return events, nil
 		}
 	}
-}
-
-// reduce cuts a script that shows a difference down to what shows one.
-func (st *stage) reduce(ctx context.Context, s script, difference string) (script, string) {
-	ctx, cancel := context.WithTimeout(ctx, reduceTimeout)
-	defer cancel()
-	for size := len(s.Steps); size > 0; {
-		smaller := false
-		for at := 0; at+size <= len(s.Steps) && ctx.Err() == nil; {
-			shorter := script{Steps: slices.Delete(slices.Clone(s.Steps), at, at+size), Watches: s.Watches}
-			if diff, err := st.play(ctx, shorter); err == nil && diff != "" {
-				s, difference, smaller = shorter, diff, true
-				continue
-			}
-			at++
-			if size > 1 {
-				at += size - 1
-			}
-		}
-		if !smaller || size > 1 {
-			size /= 2
-		}
-	}
-	return s, difference
-}
-
-// source prints a script as a test.
-func source(s script) string {
-	var b strings.Builder
-	b.WriteString("func TestFound(t *testing.T) {\n\tplayOnce(t, script{\n\t\tSteps: []step{\n")
-	for _, step := range s.Steps {
-		fmt.Fprintf(&b, "\t\t\t%s,\n", literal(step))
-	}
-	b.WriteString("\t\t},\n\t\tWatches: []watch{\n")
-	for _, w := range s.Watches {
-		fmt.Fprintf(&b, "\t\t\t%s,\n", literal(w))
-	}
-	b.WriteString("\t\t},\n\t})\n}\n")
-	return b.String()
-}
-
-// literal writes an element of a slice, without the fields that are zero.
-func literal(v any) string {
-	_, fields, _ := strings.Cut(fmt.Sprintf("%#v", v), "{") // without the name of the type
-	text := "{" + fields
-	for _, zero := range []string{`\b\w+:(""|0x0|0|false)(, |\})`, `\b\w+:client\.\w+\{\}(, |\})`} {
-		text = regexp.MustCompile(zero).ReplaceAllStringFunc(text, func(field string) string {
-			if strings.HasSuffix(field, ", ") {
-				return ""
-			}
-			return "}"
-		})
-	}
-	return strings.ReplaceAll(text, ", }", "}")
 }
 
 // mustAgree plays a script, and fails with the shortest one that shows a difference.

@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +23,7 @@ func TestBridgeTellsNewsAsV2Does(t *testing.T) {
 	onEach(t, func(st *stage) {
 		var told [2][]string
 		for side, kapi := range []client.KeysAPI{st.v2, st.bridge} {
-			told[side] = news(st.ctx, st.T, kapi)
+			told[side] = news(st.ctx, st, kapi)
 		}
 		if diff := cmp.Diff(told[0], told[1]); diff != "" {
 			st.Errorf("events (-v2 +bridge):\n%s", diff)
@@ -29,36 +31,116 @@ func TestBridgeTellsNewsAsV2Does(t *testing.T) {
 	})
 }
 
-func news(ctx context.Context, t *testing.T, kapi client.KeysAPI) []string {
-	t.Helper()
+func news(ctx context.Context, tb testing.TB, kapi client.KeysAPI) []string {
+	tb.Helper()
 	watching := func(key string, recursive bool) func() string {
-		at := set(ctx, t, kapi, "/begin", nil)
+		at := set(ctx, tb, kapi, "/begin", nil)
 		w := kapi.Watcher(key, &client.WatcherOptions{Recursive: recursive, AfterIndex: at})
 		return func() string {
 			ev, err := w.Next(ctx)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
-			return strings.Join([]string{key, ev.Action, ev.Node.Key, ev.Node.Value}, " ")
+			return fmt.Sprintf("%s: %s, was %s", key, line(ev.Action, ev.Node), line("", ev.PrevNode))
 		}
 	}
 	below, one := watching("/n", true), watching("/n/d/x", false)
-	set(ctx, t, kapi, "/n/_hidden", nil)
-	set(ctx, t, kapi, "/n/short", &client.SetOptions{TTL: 3 * time.Second})
+	set(ctx, tb, kapi, "/n/_hidden", nil)
+	set(ctx, tb, kapi, "/n/short", &client.SetOptions{TTL: 3 * time.Second})
 	lines := []string{below(), below()}
-	set(ctx, t, kapi, "/n/d/x", nil)
+	set(ctx, tb, kapi, "/n/d/x", nil)
 	lines = append(lines, below(), one())
 	if _, err := kapi.Delete(ctx, "/n/d", &client.DeleteOptions{Recursive: true}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return append(lines, below(), one())
+	lines = append(lines, below(), one())
+	if _, err := kapi.Set(ctx, "/n/empty", "", &client.SetOptions{Dir: true, TTL: 3 * time.Second}); err != nil {
+		tb.Fatal(err)
+	}
+	return append(lines, below(), below())
 }
 
-func set(ctx context.Context, t *testing.T, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
-	t.Helper()
-	resp, err := kapi.Set(ctx, key, "v", opts)
+// line writes a node, without indexes, and times, which are those of its server.
+func line(action string, n *client.Node) string {
+	if n == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s %s=%q, directory: %v", action, n.Key, n.Value, n.Dir)
+}
+
+// A watch without an index tells of all that comes after the first event it sees.
+func TestWatchFromNowMissesNothing(t *testing.T) {
+	onEach(t, func(st *stage) {
+		for _, kapi := range []client.KeysAPI{st.v2, st.bridge} {
+			watchFromNow(st, kapi)
+		}
+	})
+}
+
+func watchFromNow(st *stage, kapi client.KeysAPI) {
+	st.Helper()
+	w := kapi.Watcher("/now", nil)
+	first := make(chan *client.Response, 1)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		ev, err := w.Next(st.ctx)
+		if err != nil {
+			st.Error(err)
+		}
+		first <- ev
+	})
+	var got *client.Response
+	written := 0
+	harness.WaitFor(st, storyTimeout, func() error {
+		written++
+		if _, err := kapi.Set(st.ctx, "/now", strconv.Itoa(written), nil); err != nil {
+			return err
+		}
+		select {
+		case got = <-first:
+			return nil
+		default:
+			return errors.New("the watch has not told of anything")
+		}
+	})
+	waiting.Wait()
+	for got != nil && got.Node.Value != strconv.Itoa(written) {
+		next, err := w.Next(st.ctx)
+		if err != nil {
+			st.Fatal(err)
+		}
+		if next.PrevNode == nil || next.PrevNode.Value != got.Node.Value {
+			st.Fatalf("%s came after %s", next.Node.Value, got.Node.Value)
+		}
+		got = next
+	}
+}
+
+// What is in a directory outlives it, unlike in v2.
+func TestNodesOutliveADirectoryThatExpires(t *testing.T) {
+	servers := harness.ServersV3(t)
+	kapi := keysapi.New(newClient(t, start(t, servers[len(servers)-1])))
+	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+	t.Cleanup(cancel)
+	made, err := kapi.Set(ctx, "/d", "", &client.SetOptions{Dir: true, TTL: time.Second})
 	if err != nil {
 		t.Fatal(err)
+	}
+	set(ctx, t, kapi, "/d/x", nil)
+	ev, err := kapi.Watcher("/d", &client.WatcherOptions{AfterIndex: made.Index}).Next(ctx)
+	if err != nil || ev.Action != "expire" || ev.Node.Key != "/d" || !ev.Node.Dir {
+		t.Errorf("got %v, %v; want that the directory expires", ev, err)
+	}
+	if resp, err := kapi.Get(ctx, "/d", nil); err != nil || len(resp.Node.Nodes) != 1 || resp.Node.TTL != 0 {
+		t.Errorf("got %v, %v; want the directory with what is in it", resp, err)
+	}
+}
+
+func set(ctx context.Context, tb testing.TB, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
+	tb.Helper()
+	resp, err := kapi.Set(ctx, key, "v", opts)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return resp.Node.ModifiedIndex
 }
@@ -105,43 +187,5 @@ func TestInOrderNamesOfManyWriters(t *testing.T) {
 	resp, err := keysapi.New(newClient(t, cluster)).Get(ctx, "/queue", &client.GetOptions{Quorum: true})
 	if err != nil || len(resp.Node.Nodes) > 0 {
 		t.Errorf("left: %v, %v", resp, err)
-	}
-}
-
-// Open takes what there is: the v2 API, or the bridge.
-func TestOpenOnEachServer(t *testing.T) {
-	for _, server := range harness.ServersV3(t) {
-		t.Run(server.String(), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			t.Cleanup(cancel)
-			native := server.Minor() < "3.6"
-			openAndUse(ctx, t, start(t, server), native)
-			if native {
-				openAndUse(ctx, t, harness.Start(t, server, harness.Options{DisableV2: true}), false)
-			}
-		})
-	}
-}
-
-func openAndUse(ctx context.Context, t *testing.T, c *harness.Cluster, native bool) {
-	t.Helper()
-	opened, err := keysapi.Open(ctx, client.Config{Endpoints: c.Endpoints()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if (opened.V3 == nil) != native {
-		t.Errorf("the v2 API itself: %v, want %v", opened.V3 == nil, native)
-	}
-	set(ctx, t, opened.Keys, "/opened", nil)
-	members, err := opened.Members.List(ctx)
-	if err != nil || len(members) != 1 {
-		t.Fatalf("members: %v, %v", members, err)
-	}
-	leader, err := opened.Members.Leader(ctx)
-	if err != nil || leader.ID != members[0].ID {
-		t.Errorf("leader: %v, %v; want %v", leader, err, members[0])
-	}
-	if err := opened.Close(); err != nil {
-		t.Error(err)
 	}
 }
