@@ -18,7 +18,7 @@ import (
 	"github.com/coreos/etcd/clientv3/keysapi"
 )
 
-// requests are those that were sent, by the method of the v3 API.
+// requests are calls, or streams, by the method of the v3 API.
 type requests map[string]int
 
 const (
@@ -29,11 +29,11 @@ const (
 	keepAlive = "LeaseKeepAlive"
 )
 
-// A requestCounter counts the requests of a client, those that grpc-go sends again
-// and those of streams too.
+// A requestCounter counts the requests of a client, those that grpc-go sends again too.
 type requestCounter struct {
-	mu   sync.Mutex // guards the field below
+	mu   sync.Mutex // guards the fields below
 	sent requests
+	open int // how many have not ended
 }
 
 type methodKey struct{}
@@ -43,13 +43,17 @@ func (c *requestCounter) TagRPC(ctx context.Context, info *stats.RPCTagInfo) con
 }
 
 func (c *requestCounter) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	method, isRPC := ctx.Value(methodKey{}).(string)
-	if _, isRequest := s.(*stats.OutPayload); !isRequest || !isRPC {
-		return
-	}
 	c.mu.Lock()
-	c.sent[method]++
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	switch s.(type) {
+	case *stats.Begin:
+		if method, known := ctx.Value(methodKey{}).(string); known {
+			c.sent[method]++
+		}
+		c.open++
+	case *stats.End:
+		c.open--
+	}
 }
 
 func (c *requestCounter) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
