@@ -99,25 +99,23 @@ func (s *handStore) list(ctx context.Context, dir string, _ bool) (int, error) {
 	return len(resp.Kvs), nil
 }
 
-func (s *handStore) follow(ctx context.Context, dir string, after uint64, events int, told func()) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for response := range s.Watch(ctx, dir+"/", clientv3.WithPrefix(), clientv3.WithPrevKV(), clientv3.WithRev(int64(after)+1)) {
-		if err := response.Err(); err != nil {
-			return err
-		}
-		for range response.Events {
-			if events == 0 {
-				break
+func (s *handStore) follow(ctx context.Context, dir string, after uint64) (next func() error) {
+	responses := s.Watch(ctx, dir+"/", clientv3.WithPrefix(), clientv3.WithPrevKV(), clientv3.WithRev(int64(after)+1))
+	ready := 0
+	return func() error {
+		for ready == 0 {
+			response, ok := <-responses
+			switch {
+			case !ok:
+				return errEnded
+			case response.Err() != nil:
+				return response.Err()
 			}
-			told()
-			events--
+			ready = len(response.Events)
 		}
-		if events == 0 {
-			return nil
-		}
+		ready--
+		return nil
 	}
-	return errEnded
 }
 
 func (s *handStore) close() error { return s.Close() }

@@ -91,15 +91,12 @@ func (s *keysStore) list(ctx context.Context, dir string, recursive bool) (int, 
 	return files, nil
 }
 
-func (s *keysStore) follow(ctx context.Context, dir string, after uint64, events int, told func()) error {
+func (s *keysStore) follow(ctx context.Context, dir string, after uint64) (next func() error) {
 	w := s.Watcher(dir, &client.WatcherOptions{AfterIndex: after, Recursive: true})
-	for range events {
-		if _, err := w.Next(ctx); err != nil {
-			return err
-		}
-		told()
+	return func() error {
+		_, err := w.Next(ctx)
+		return err
 	}
-	return nil
 }
 
 func (s *keysStore) close() error { return s.leave() }

@@ -28,8 +28,9 @@ type store interface {
 	refresh(ctx context.Context, key string, n int) error
 	// list gives how many files are below dir, or below its directories if recursive.
 	list(ctx context.Context, dir string, recursive bool) (int, error)
-	// follow calls told for each of so many events below dir that come after an index.
-	follow(ctx context.Context, dir string, after uint64, events int, told func()) error
+	// follow gives what waits for the next event below dir that comes after an index.
+	// It is for one goroutine; what it holds is freed when ctx ends.
+	follow(ctx context.Context, dir string, after uint64) (next func() error)
 	close() error
 }
 

@@ -7,9 +7,6 @@ import (
 )
 
 const (
-	watchedDir = "/watched"
-	watchedKey = watchedDir + "/key"
-
 	// pastEvents are those of one watch that reads what has been; a server of v2
 	// keeps 1,000.
 	pastEvents = 900
@@ -21,32 +18,28 @@ const (
 // storeWatches measures an event by what happens meanwhile: it is waited for before
 // the next one is written, it is one of many, or all are of the past.
 func storeWatches(ctx context.Context, a arena) ([]Line, error) {
-	past := map[store]uint64{} // the index before the events of the past
-	for _, s := range a.stores {
-		if s == nil {
-			continue
-		}
-		for i := range pastEvents + 1 {
-			index, err := s.set(ctx, watchedKey)
+	followers := map[store]*follower{}
+	for i, s := range a.stores {
+		if s != nil {
+			f, err := newFollower(ctx, s, fmt.Sprintf("/watched/by-%d", i))
 			if err != nil {
 				return nil, err
 			}
-			if i == 0 {
-				past[s] = index
-			}
+			defer f.end()
+			followers[s] = f
 		}
 	}
 	var lines []Line
 	for _, w := range []struct {
 		work  string
 		least int
-		do    func(s store, n int) error
+		do    func(f *follower, n int) error
 	}{
-		{"an event of the past", pastEvents, func(s store, n int) error { return followPast(ctx, s, past[s], n) }},
-		{"a Set and its event, one after the other", leastShare, func(s store, n int) error { return writeAndFollow(ctx, s, n, 1) }},
-		{"a Set and its event, side by side", maxAhead, func(s store, n int) error { return writeAndFollow(ctx, s, n, maxAhead) }},
+		{"a Set and its event, one after the other", leastShare, func(f *follower, n int) error { return f.write(n, 1) }},
+		{"a Set and its event, side by side", maxAhead, func(f *follower, n int) error { return f.write(n, maxAhead) }},
+		{"an event of the past", pastEvents, func(f *follower, n int) error { return f.lookBack(n) }},
 	} {
-		taken, err := a.playStores(a.stores, w.least, w.do)
+		taken, err := a.playStores(a.stores, w.least, func(s store, n int) error { return w.do(followers[s], n) })
 		if err != nil {
 			return nil, err
 		}
@@ -55,39 +48,76 @@ func storeWatches(ctx context.Context, a arena) ([]Line, error) {
 	return lines, nil
 }
 
-// followPast reads n events of the past by as many watches as that takes.
-func followPast(ctx context.Context, s store, after uint64, n int) error {
+// A follower watches a directory of its own until its context ends.
+type follower struct {
+	store
+
+	ctx  context.Context
+	end  context.CancelFunc
+	dir  string
+	next func() error
+	past []uint64 // the indexes of the last writes
+}
+
+func newFollower(ctx context.Context, s store, dir string) (*follower, error) {
+	f := &follower{store: s, dir: dir}
+	f.ctx, f.end = context.WithCancel(ctx)
+	for range pastEvents + 1 {
+		if err := f.setOnce(); err != nil {
+			return nil, err
+		}
+	}
+	f.next = s.follow(f.ctx, dir, f.past[pastEvents]) //nolint:contextcheck // It is of ctx.
+	return f, nil
+}
+
+func (f *follower) setOnce() error {
+	index, err := f.set(f.ctx, f.dir+"/key")
+	f.past = append(f.past[max(0, len(f.past)-pastEvents):], index)
+	return err
+}
+
+// write writes n times and reads the events, with at most so many under way. The
+// follower ends when it fails.
+func (f *follower) write(n, ahead int) error {
+	underWay := make(chan struct{}, ahead)
+	written := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < n && err == nil; i++ {
+			select {
+			case underWay <- struct{}{}:
+				err = f.setOnce()
+			case <-f.ctx.Done():
+				err = f.ctx.Err()
+			}
+		}
+		if err != nil {
+			f.end()
+		}
+		written <- err
+	}()
+	for range n {
+		if err := f.next(); err != nil {
+			f.end()
+			return errors.Join(err, <-written)
+		}
+		<-underWay
+	}
+	return <-written
+}
+
+// lookBack reads n events of the past by as many watches as that takes.
+func (f *follower) lookBack(n int) error {
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
 	for ; n > 0; n -= pastEvents {
-		if err := s.follow(ctx, watchedDir, after, min(n, pastEvents), func() {}); err != nil {
-			return err
+		next := f.follow(ctx, f.dir, f.past[0])
+		for range min(n, pastEvents) {
+			if err := next(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-// writeAndFollow writes n times and reads the events, with at most so many under way.
-func writeAndFollow(ctx context.Context, s store, n, ahead int) error {
-	after, err := s.set(ctx, watchedKey)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	underWay := make(chan struct{}, ahead)
-	followed := make(chan error, 1)
-	go func() {
-		followed <- s.follow(ctx, watchedDir, after, n, func() { <-underWay })
-	}()
-	for range n {
-		select {
-		case underWay <- struct{}{}:
-		case err = <-followed:
-			return err
-		}
-		if _, err = s.set(ctx, watchedKey); err != nil {
-			cancel()
-			return errors.Join(err, <-followed)
-		}
-	}
-	return <-followed
 }
