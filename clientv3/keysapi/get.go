@@ -46,7 +46,8 @@ func (k *keysAPI) get(ctx context.Context, p place, o client.GetOptions) (*clien
 	if err != nil {
 		return nil, err
 	}
-	answer, found := response("get", resp.Header), leases{}
+	answer := response("get", resp.Header)
+	var found leases
 	below := resp.Responses[0].GetResponseRange().Kvs
 	switch {
 	case !p.isRoot() && len(resp.Responses[1].GetResponseRange().Kvs) > 0:

@@ -225,7 +225,8 @@ func (w *watcher) event(ctx context.Context, c change) (*client.Response, error)
 		}
 		c = above
 	}
-	ev, found := response("set", w.seen), leases{}
+	ev := response("set", w.seen)
+	var found leases
 	if c.prev != nil {
 		ev.PrevNode = fileNode(c.key, c.prev)
 		if c.prevDir {
