@@ -29,18 +29,23 @@ func placeOf(prefix, key string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	p := newPlace(prefix, "/", nil)
-	for _, name := range names {
-		p = p.child(prefix, name)
+	if len(names) == 0 {
+		return newPlace(prefix, "/", nil), nil
 	}
-	return p, nil
+	path, end := "/"+strings.Join(names, "/"), 0
+	above := make([]place, len(names)-1)
+	for i := range above {
+		end += len("/") + len(names[i])
+		above[i] = newPlace(prefix, path[:end], above[:i:i])
+	}
+	return newPlace(prefix, path, above), nil
 }
 
 func newPlace(prefix, key string, above []place) place {
 	file := prefix + strings.TrimSuffix(key, "/")
-	return place{
-		key: key, file: file, marker: file + "/", counter: file + "/\x00", inner: file + "/\x01", end: file + "0", above: above,
-	}
+	all := file + "/\x00" + file + "/\x01" + file + "0" // in one allocation
+	counter, inner, end := all[:len(file)+2], all[len(file)+2:2*len(file)+4], all[2*len(file)+4:]
+	return place{key: key, file: file, marker: counter[:len(file)+1], counter: counter, inner: inner, end: end, above: above}
 }
 
 // child gives the place of a node in the directory at p.
