@@ -1,6 +1,7 @@
 package keysapi
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -28,58 +29,72 @@ func changesOf(prefix string, events []*clientv3.Event) []change {
 	var changes []change
 	done := deedsOf(events)
 	for _, ev := range events {
-		whole := string(ev.Kv.Key)
-		key := strings.TrimPrefix(whole, prefix)
-		if strings.ContainsRune(key, 0) || done.imply(whole, ev.Type) {
+		if done.imply(ev) {
 			continue
 		}
-		c := change{dir: strings.HasSuffix(key, "/"), deleted: ev.Type == clientv3.EventTypeDelete, kv: ev.Kv, prev: ev.PrevKv}
+		key := strings.TrimPrefix(string(ev.Kv.Key), prefix)
+		if strings.ContainsRune(key, 0) {
+			continue
+		}
+		c := change{dir: isMarker(ev.Kv.Key), deleted: ev.Type == clientv3.EventTypeDelete, kv: ev.Kv, prev: ev.PrevKv}
 		c.key, c.prevDir = strings.TrimSuffix(key, "/"), c.dir
-		if file := done.deletes[strings.TrimSuffix(whole, "/")]; c.dir && !c.deleted && file != nil {
-			c.prev, c.prevDir = file.PrevKv, false
+		if c.dir && !c.deleted {
+			for _, other := range events {
+				if other.Type == clientv3.EventTypeDelete && isMarkerOf(ev.Kv.Key, other.Kv.Key) {
+					c.prev, c.prevDir = other.PrevKv, false
+				}
+			}
 		}
 		changes = append(changes, c)
 	}
 	return changes
 }
 
-// Deeds are events of one revision by their keys. Puts are no more than a transaction
-// may have; deletes may be many, for one operation deletes a tree.
+// Deeds are what the events of one revision did. There are no more puts than a
+// transaction may have; deletes may be many, as one operation deletes a tree.
 type deeds struct {
-	puts    []string
-	deletes map[string]*clientv3.Event
+	puts    [][]byte
+	removed map[string]bool // markers
 }
 
 func deedsOf(events []*clientv3.Event) deeds {
-	d := deeds{}
-	if len(events) < 2 {
-		return d // which implies nothing else
+	if len(events) == 1 {
+		return deeds{} // It can imply nothing else.
 	}
-	d.deletes = make(map[string]*clientv3.Event, len(events))
+	d := deeds{removed: map[string]bool{}}
 	for _, ev := range events {
-		if ev.Type == clientv3.EventTypePut {
-			d.puts = append(d.puts, string(ev.Kv.Key))
-		} else {
-			d.deletes[string(ev.Kv.Key)] = ev
+		switch {
+		case ev.Type == clientv3.EventTypePut:
+			d.puts = append(d.puts, ev.Kv.Key)
+		case isMarker(ev.Kv.Key):
+			d.removed[string(ev.Kv.Key)] = true
 		}
 	}
 	return d
 }
 
-// imply reports whether another event says what that of key says.
-func (d deeds) imply(key string, event mvccpb.Event_EventType) bool {
-	if event == clientv3.EventTypePut { // a marker above what was put
-		return strings.HasSuffix(key, "/") && slices.ContainsFunc(d.puts, func(other string) bool {
-			return other != key && strings.HasPrefix(other, key) && !isCounter(other, key)
+// imply reports whether another event says what ev says.
+func (d deeds) imply(ev *clientv3.Event) bool {
+	key := ev.Kv.Key
+	if ev.Type == clientv3.EventTypePut { // a marker above what was put
+		return isMarker(key) && slices.ContainsFunc(d.puts, func(other []byte) bool {
+			return len(other) > len(key) && bytes.HasPrefix(other, key) && !isCounter(other, key)
 		})
 	}
-	for i := range len(key) - 1 { // deleted with its directory
-		if key[i] == '/' && d.deletes[key[:i+1]] != nil {
+	for i := 0; len(d.removed) > 0 && i < len(key)-1; i++ { // deleted with its directory
+		if key[i] == '/' && d.removed[string(key[:i+1])] {
 			return true
 		}
 	}
-	return slices.Contains(d.puts, key+"/") // a directory in the place of a file
+	return slices.ContainsFunc(d.puts, func(other []byte) bool { return isMarkerOf(other, key) }) // a directory in the place of a file
+}
+
+func isMarker(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
+
+// isMarkerOf reports whether key is the marker of a directory in the place of a file.
+func isMarkerOf(key, file []byte) bool {
+	return len(key) == len(file)+1 && isMarker(key) && bytes.HasPrefix(key, file)
 }
 
 // isCounter reports whether key is the counter of the directory with the marker.
-func isCounter(key, marker string) bool { return key == marker+"\x00" }
+func isCounter(key, marker []byte) bool { return string(key) == string(marker)+"\x00" }
