@@ -1,6 +1,7 @@
 package keysapi
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -26,16 +27,20 @@ type change struct {
 //   - A file that was deleted for a directory in its place is the directory's change.
 func changesOf(prefix string, events []*clientv3.Event) []change {
 	var changes []change
+	done := deedsOf(events)
 	for _, ev := range events {
-		key := strings.TrimPrefix(string(ev.Kv.Key), prefix)
-		if strings.ContainsRune(key, 0) || impliedBy(events, ev) {
+		if done.imply(ev) {
 			continue
 		}
-		c := change{dir: strings.HasSuffix(key, "/"), deleted: ev.Type == clientv3.EventTypeDelete, kv: ev.Kv, prev: ev.PrevKv}
+		key := strings.TrimPrefix(string(ev.Kv.Key), prefix)
+		if strings.ContainsRune(key, 0) {
+			continue
+		}
+		c := change{dir: isMarker(ev.Kv.Key), deleted: ev.Type == clientv3.EventTypeDelete, kv: ev.Kv, prev: ev.PrevKv}
 		c.key, c.prevDir = strings.TrimSuffix(key, "/"), c.dir
 		if c.dir && !c.deleted {
 			for _, other := range events {
-				if other.Type == clientv3.EventTypeDelete && string(other.Kv.Key)+"/" == string(ev.Kv.Key) {
+				if other.Type == clientv3.EventTypeDelete && isMarkerOf(ev.Kv.Key, other.Kv.Key) {
 					c.prev, c.prevDir = other.PrevKv, false
 				}
 			}
@@ -45,20 +50,48 @@ func changesOf(prefix string, events []*clientv3.Event) []change {
 	return changes
 }
 
-// impliedBy reports whether one of the other events says what ev says.
-func impliedBy(events []*clientv3.Event, ev *clientv3.Event) bool {
-	key := string(ev.Kv.Key)
-	return slices.ContainsFunc(events, func(other *clientv3.Event) bool {
-		otherKey := string(other.Kv.Key)
+// deeds are what the events of one revision did. There are no more puts than a
+// transaction may have; deletes may be many, as one operation deletes a tree.
+type deeds struct {
+	puts    [][]byte
+	removed map[string]bool // markers
+}
+
+func deedsOf(events []*clientv3.Event) deeds {
+	if len(events) == 1 {
+		return deeds{} // It can imply nothing else.
+	}
+	d := deeds{removed: map[string]bool{}}
+	for _, ev := range events {
 		switch {
-		case other == ev:
-			return false
-		case ev.Type == clientv3.EventTypePut: // a marker above what was put
-			return other.Type == clientv3.EventTypePut && strings.HasSuffix(key, "/") && strings.HasPrefix(otherKey, key)
-		case other.Type == clientv3.EventTypePut: // a directory in the place of a file
-			return otherKey == key+"/"
-		default: // deleted with its directory
-			return strings.HasSuffix(otherKey, "/") && strings.HasPrefix(key, otherKey)
+		case ev.Type == clientv3.EventTypePut:
+			d.puts = append(d.puts, ev.Kv.Key)
+		case isMarker(ev.Kv.Key):
+			d.removed[string(ev.Kv.Key)] = true
 		}
-	})
+	}
+	return d
+}
+
+// imply reports whether another event says what ev says.
+func (d deeds) imply(ev *clientv3.Event) bool {
+	key := ev.Kv.Key
+	if ev.Type == clientv3.EventTypePut { // a marker above what was put
+		return isMarker(key) && slices.ContainsFunc(d.puts, func(other []byte) bool {
+			return len(other) > len(key) && bytes.HasPrefix(other, key)
+		})
+	}
+	for i := 0; len(d.removed) > 0 && i < len(key)-1; i++ { // deleted with its directory
+		if key[i] == '/' && d.removed[string(key[:i+1])] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.puts, func(other []byte) bool { return isMarkerOf(other, key) }) // a directory in the place of a file
+}
+
+func isMarker(key []byte) bool { return bytes.HasSuffix(key, []byte("/")) }
+
+// isMarkerOf reports whether key is the marker of a directory in the place of a file.
+func isMarkerOf(key, file []byte) bool {
+	return len(key) == len(file)+1 && isMarker(key) && bytes.HasPrefix(key, file)
 }

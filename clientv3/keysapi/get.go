@@ -38,7 +38,7 @@ func (k *keysAPI) get(ctx context.Context, p place, o client.GetOptions) (*clien
 	if !o.Quorum {
 		consistency = []clientv3.OpOption{clientv3.WithSerializable()}
 	}
-	ops := []clientv3.Op{clientv3.OpGet(p.marker, append(consistency, clientv3.WithRange(p.end))...)}
+	ops := append(make([]clientv3.Op, 0, 2), getRange(p.marker, p.end, consistency))
 	if !p.isRoot() {
 		ops = append(ops, clientv3.OpGet(p.file, consistency...))
 	}
@@ -46,7 +46,8 @@ func (k *keysAPI) get(ctx context.Context, p place, o client.GetOptions) (*clien
 	if err != nil {
 		return nil, err
 	}
-	answer, found := response("get", resp.Header), leases{}
+	answer := response("get", resp.Header)
+	var found leases
 	below := resp.Responses[0].GetResponseRange().Kvs
 	switch {
 	case !p.isRoot() && len(resp.Responses[1].GetResponseRange().Kvs) > 0:

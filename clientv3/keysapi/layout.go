@@ -34,19 +34,29 @@ func placeOf(prefix, key string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	p := newPlace(prefix, "/", nil)
-	for _, name := range names {
-		p = p.child(prefix, name)
+	if len(names) == 0 {
+		return newPlace(prefix, "/", nil), nil
 	}
-	return p, nil
+	path, end := "/"+strings.Join(names, "/"), 0
+	above := make([]place, len(names)-1)
+	for i := range above {
+		end += len("/") + len(names[i])
+		above[i] = newPlace(prefix, path[:end], above[:i:i])
+	}
+	return newPlace(prefix, path, above), nil
 }
 
 func newPlace(prefix, key string, above []place) place {
 	file := prefix + strings.TrimSuffix(key, "/")
-	return place{
-		key: key, file: file, marker: file + "/", counter: file + "/" + counterName, inner: file + "/\x01", end: file + "0", above: above,
-		unordered: file + "/01",
+	all := file + "/" + counterName + file + "/\x01" + file + "/01" + file + "0" // in one allocation
+	cut := func(n int) (part string) {
+		part, all = all[:n], all[n:]
+		return part
 	}
+	n := len(file)
+	p := place{key: key, file: file, above: above, counter: cut(n + 2), inner: cut(n + 2), unordered: cut(n + 3), end: cut(n + 1)}
+	p.marker = p.counter[:n+1]
+	return p
 }
 
 // child gives the place of a node in the directory at p.

@@ -91,14 +91,18 @@ func setTTL(n *client.Node, ttl int64) {
 	n.TTL, n.Expiration = ttl, &at
 }
 
-// leases says which nodes have a lease.
+// leases says which nodes have a lease; nil: none.
 type leases map[clientv3.LeaseID][]*client.Node
 
-func (l leases) note(n *client.Node, kv *mvccpb.KeyValue) {
-	if kv != nil && kv.Lease != 0 {
-		id := clientv3.LeaseID(kv.Lease)
-		l[id] = append(l[id], n)
+func (l *leases) note(n *client.Node, kv *mvccpb.KeyValue) {
+	if kv == nil || kv.Lease == 0 {
+		return
 	}
+	if *l == nil {
+		*l = leases{}
+	}
+	id := clientv3.LeaseID(kv.Lease)
+	(*l)[id] = append((*l)[id], n)
 }
 
 // tellTTLs asks for the leases and writes the TTLs into their nodes. A node whose
@@ -164,7 +168,7 @@ func (k *keysAPI) askFor(ctx context.Context, id clientv3.LeaseID) (resp *client
 // tellPrevTTL tells the TTL of a node that was written over or deleted, as far as
 // that can be known: the write is done.
 func (k *keysAPI) tellPrevTTL(ctx context.Context, n *client.Node, was *mvccpb.KeyValue) {
-	found := leases{}
+	var found leases
 	found.note(n, was)
 	_ = k.tellTTLs(ctx, found) //nolint:errcheck // see above
 }

@@ -292,7 +292,8 @@ func TestLostReads(t *testing.T) {
 // A node is created once, whatever the caller is told.
 func TestLostCreateInOrder(t *testing.T) {
 	loseOfDone := func(_ context.Context, _ any, do func() (any, error)) (any, error) {
-		if reply, err := do(); err != nil || !reply.(*pb.TxnResponse).Succeeded {
+		reply, err := do()
+		if err != nil || !isDone(reply.(*pb.TxnResponse)) {
 			return reply, err // the name was taken: it is asked for another one
 		}
 		return nil, fakeetcd.Unavailable()
@@ -307,6 +308,12 @@ func TestLostCreateInOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// isDone reports whether a creation in order has made a node: the first one in a
+// directory does it in a transaction of its own.
+func isDone(reply *pb.TxnResponse) bool {
+	return reply.Succeeded || reply.Responses[0].GetResponseTxn().GetSucceeded()
 }
 
 // A refresh with the TTL that a node has is no write, also where the server has made

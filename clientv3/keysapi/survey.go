@@ -30,15 +30,20 @@ type sight struct {
 // surveyOps are reads of a place and the way there; options go to each of them. With
 // keys only, etcd 3.7 leaves out their leases, which those of the place itself need.
 func surveyOps(p place, options ...clientv3.OpOption) []clientv3.Op {
-	get := func(key string, own ...clientv3.OpOption) clientv3.Op {
-		return clientv3.OpGet(key, append(own, options...)...)
-	}
-	var ops []clientv3.Op
+	keyOnly := append([]clientv3.OpOption{clientv3.WithKeysOnly()}, options...)
+	first := append([]clientv3.OpOption{clientv3.WithLimit(1)}, options...)
+	firstKey := append([]clientv3.OpOption{clientv3.WithLimit(1)}, keyOnly...)
+	ops := make([]clientv3.Op, 0, 2*len(p.above)+3)
 	for _, at := range p.above {
-		ops = append(ops, get(at.file, clientv3.WithKeysOnly()), get(at.marker, clientv3.WithRange(at.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
+		ops = append(ops, clientv3.OpGet(at.file, keyOnly...), getRange(at.marker, at.end, firstKey))
 	}
-	return append(ops, get(p.file), get(p.marker, clientv3.WithRange(p.end), clientv3.WithLimit(1)),
-		get(p.inner, clientv3.WithRange(p.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
+	return append(ops, clientv3.OpGet(p.file, options...), getRange(p.marker, p.end, first), getRange(p.inner, p.end, firstKey))
+}
+
+func getRange(from, end string, options []clientv3.OpOption) clientv3.Op {
+	op := clientv3.OpGet(from, options...)
+	op.WithRangeBytes([]byte(end))
+	return op
 }
 
 // surveyOf reads the answers to surveyOps.

@@ -1,7 +1,6 @@
 package keysapi
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -10,11 +9,12 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// A tree makes nodes of keys, and remembers what the leases say of them.
+// A tree makes nodes of keys in the order of the store, where what is in a directory
+// is not interrupted by anything else. It notes what leases they have.
 type tree struct {
-	base      *client.Node
 	recursive bool
-	dirs      map[string]*client.Node // by key
+	prefix    int            // the length of that of all keys
+	open      []*client.Node // the directories on the way to the last key
 	leases    leases
 }
 
@@ -22,52 +22,65 @@ type tree struct {
 // order of the store. The indexes of a directory without a marker are those of the
 // first key in it.
 func treeOf(p place, keys []*mvccpb.KeyValue, recursive bool) (*client.Node, leases) {
-	t := &tree{base: &client.Node{Dir: true}, recursive: recursive, leases: leases{}}
+	base := &client.Node{Dir: true}
 	if !p.isRoot() {
-		t.base = dirNode(p.key, keys[0])
+		base = dirNode(p.key, keys[0])
 	}
-	t.dirs = map[string]*client.Node{p.key: t.base}
-	for _, kv := range keys {
-		t.add(p.key, strings.TrimPrefix(string(kv.Key), p.marker), kv)
-	}
+	t := &tree{recursive: recursive, prefix: len(p.marker) - len(base.Key+"/"), open: []*client.Node{base}}
 	if len(keys) > 0 && string(keys[0].Key) == p.marker && !p.isRoot() {
-		t.leases.note(t.base, keys[0])
+		t.leases.note(base, keys[0])
 	}
-	t.sort(t.base)
-	return t.base, t.leases
+	for _, kv := range keys {
+		t.add(kv)
+	}
+	sortTree(base)
+	return base, t.leases
 }
 
-// add takes a key, which is rest below the directory dir.
-func (t *tree) add(dir, rest string, kv *mvccpb.KeyValue) {
-	name, rest, isDir := strings.Cut(rest, "/")
-	if isForeign(name) || isHidden(name) {
+func (t *tree) add(kv *mvccpb.KeyValue) {
+	for len(t.open) > 1 && !isBelow(t.open[len(t.open)-1].Key, kv.Key[t.prefix:]) {
+		t.open = t.open[:len(t.open)-1]
+	}
+	if len(t.open) > 1 && !t.recursive {
 		return
 	}
-	key := path.Join(dir, name)
-	n := t.dirs[key]
-	if n == nil {
-		if isDir {
-			n = dirNode(key, kv)
-			t.dirs[key] = n
-		} else {
-			n = fileNode(key, kv)
+	key, dir := string(kv.Key[t.prefix:]), t.open[len(t.open)-1]
+	for begin := len(dir.Key) + 1; ; {
+		name, _, isDir := strings.Cut(key[begin:], "/")
+		if isForeign(name) || isHidden(name) {
+			return
 		}
-		t.dirs[dir].Nodes = append(t.dirs[dir].Nodes, n)
-		if !isDir || rest == "" {
+		if !isDir {
+			n := fileNode(key, kv)
+			dir.Nodes = append(dir.Nodes, n)
+			t.leases.note(n, kv)
+			return
+		}
+		end := begin + len(name)
+		n := dirNode(key[:end], kv)
+		dir.Nodes = append(dir.Nodes, n)
+		t.open = append(t.open, n)
+		if key[end:] == "/" {
 			t.leases.note(n, kv)
 		}
-	}
-	if isDir && t.recursive {
-		t.add(key, rest, kv)
+		if !t.recursive {
+			return
+		}
+		dir, begin = n, end+1
 	}
 }
 
-// sort puts siblings in the order of their keys, which is not that of the store:
+// isBelow reports whether key is that of a node below dir.
+func isBelow(dir string, key []byte) bool {
+	return len(key) > len(dir) && key[len(dir)] == '/' && string(key[:len(dir)]) == dir
+}
+
+// sortTree puts siblings in the order of their keys, which is not that of the store:
 // "/a-b" comes before "/a/x" there, and after "/a" here.
-func (t *tree) sort(n *client.Node) {
+func sortTree(n *client.Node) {
 	slices.SortFunc(n.Nodes, func(a, b *client.Node) int { return strings.Compare(a.Key, b.Key) })
 	for _, child := range n.Nodes {
-		t.sort(child)
+		sortTree(child)
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/coreos/etcd/client"
@@ -25,16 +27,28 @@ func (k *keysAPI) Watcher(key string, opts *client.WatcherOptions) client.Watche
 	return w
 }
 
-// A watcher has a watch of the v3 API only while Next waits, as there is nothing to
-// close it by.
+// keepOpen is how long a watch stays open for the next call of Next. A watch that has
+// to catch up waits for up to 100 ms, as servers look for these every so often: to one
+// who calls it more seldom that is little.
+const keepOpen = time.Second
+
+// A watcher has a watch of the v3 API while Next waits, and from the second time on for
+// a while after it. There is nothing to close it by, so it must end by itself, and a
+// program that makes a Watcher for each event is to leave no watch behind at all.
 type watcher struct {
 	k         *keysAPI
 	p         place
 	err       error // why the key can't be watched
 	recursive bool
 	hidden    bool
-	next      int64              // the first revision of interest; 0: from the first Next on
-	ready     []*client.Response // events that came at one time with those that were returned
+	next      int64                        // the first revision of interest; 0: from the first Next on
+	seen      *etcdserverpb.ResponseHeader // of what was last heard of the store
+	ready     []*client.Response           // events that came at one time with those that were returned
+
+	responses clientv3.WatchChan // nil while no watch is open
+	end       context.CancelFunc // ends the watch that is open
+	idle      *time.Timer        // ends it when nobody calls Next
+	inLoop    bool               // Next has waited before
 }
 
 // Next implements client.Watcher.
@@ -45,8 +59,8 @@ func (w *watcher) Next(ctx context.Context) (*client.Response, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	for len(w.ready) == 0 {
-		if err := w.poll(ctx); err != nil {
+	if len(w.ready) == 0 {
+		if err := w.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -55,51 +69,99 @@ func (w *watcher) Next(ctx context.Context) (*client.Response, error) {
 	return ev, nil
 }
 
-// poll watches until something is ready. It ends without when history was lost and
-// nothing in it.
+// wait waits until something is ready.
+func (w *watcher) wait(ctx context.Context) error {
+	if w.idle != nil && !w.idle.Stop() {
+		w.close()
+	}
+	var err error
+	for len(w.ready) == 0 && err == nil {
+		err = w.poll(ctx)
+	}
+	switch {
+	case !w.inLoop:
+		w.inLoop = true
+		w.close()
+	case w.responses != nil:
+		w.idle = time.AfterFunc(keepOpen, w.end)
+	}
+	return err
+}
+
+// poll reads the next response. What it is about may be nothing of interest.
 func (w *watcher) poll(ctx context.Context) error {
-	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
+	if w.responses == nil {
+		if err := w.open(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r, ok := <-w.responses:
+		var err error
+		if ok {
+			err = w.read(ctx, &r)
+		} else {
+			err = &client.ClusterError{Errors: []error{errWatchEnded}, Attempts: []client.Attempt{{Err: errWatchEnded}}}
+		}
+		if err != nil {
+			w.close()
+		}
+		return err
+	}
+}
+
+// open begins a watch that outlives ctx.
+func (w *watcher) open(ctx context.Context) error {
 	from := w.p.file
 	if w.p.isRoot() {
 		from = w.p.marker
 	}
-	var taken *client.Response
-	for r := range w.k.c.Watch(watchCtx, from, clientv3.WithRange(w.p.end), clientv3.WithRev(w.next),
-		clientv3.WithPrevKV(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify()) {
-		switch {
-		case errors.Is(r.Err(), rpctypes.ErrCompacted):
-			return w.getOver(ctx, r.CompactRevision)
-		case r.Err() != nil && ctx.Err() != nil:
-			return ctx.Err()
-		case r.Err() != nil:
-			return callError(r.Err(), reads)
-		case r.Created:
-			if taken = response("", r.Header); w.next == 0 {
-				w.next = r.Header.Revision + 1
-			}
-		case r.IsProgressNotify():
-			w.next = max(w.next, r.Header.Revision+1)
-		}
-		if len(r.Events) == 0 {
-			continue
-		}
-		ready, err := w.eventsOf(ctx, r.Events, taken)
-		if err != nil {
-			return err
-		}
-		w.next = r.Events[len(r.Events)-1].Kv.ModRevision + 1
-		if w.ready = ready; len(ready) > 0 {
-			return nil
-		}
-	}
-	if ctx.Err() != nil {
+	var watchCtx context.Context
+	watchCtx, w.end = context.WithCancel(clientv3.WithRequireLeader(context.WithoutCancel(ctx)))
+	goOn := context.AfterFunc(ctx, w.end)
+	w.responses = w.k.c.Watch(watchCtx, from, clientv3.WithRange(w.p.end), clientv3.WithRev(w.next),
+		clientv3.WithPrevKV(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify())
+	if !goOn() {
+		w.close()
 		return ctx.Err()
 	}
-	return &client.ClusterError{Errors: []error{errWatchEnded}, Attempts: []client.Attempt{{Err: errWatchEnded}}}
+	return nil
+}
+
+// close ends the watch. The next one has what was in it and not read.
+func (w *watcher) close() {
+	if w.responses != nil {
+		w.end()
+		w.responses, w.idle = nil, nil
+	}
 }
 
 var errWatchEnded = errors.New("keysapi: the watch has ended, as it does when the client is closed")
+
+func (w *watcher) read(ctx context.Context, r *clientv3.WatchResponse) error {
+	switch err := r.Err(); {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		w.close()
+		return w.getOver(ctx, r.CompactRevision)
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return callError(err, reads)
+	case r.Created && w.next == 0, r.IsProgressNotify():
+		w.next = max(w.next, r.Header.Revision+1)
+	}
+	if len(r.Events) > 0 {
+		ready, err := w.eventsOf(ctx, r.Events)
+		if err != nil {
+			return err
+		}
+		w.ready, w.next = ready, r.Events[len(r.Events)-1].Kv.ModRevision+1
+	}
+	w.seen = r.Header
+	return nil
+}
 
 // getOver goes on where history was lost if the node shows that nothing was missed,
 // which one that is gone, and what is below a directory, does not.
@@ -122,7 +184,7 @@ func (w *watcher) getOver(ctx context.Context, oldest int64) error {
 }
 
 // eventsOf gives those events of v2 that the watch is for.
-func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event, taken *client.Response) ([]*client.Response, error) {
+func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event) ([]*client.Response, error) {
 	var all []*client.Response
 	for len(events) > 0 {
 		revision := events[0].Kv.ModRevision
@@ -148,7 +210,6 @@ func (w *watcher) eventsOf(ctx context.Context, events []*clientv3.Event, taken 
 			if err != nil {
 				return nil, err
 			}
-			ev.Index, ev.ClusterID = taken.Index, taken.ClusterID
 			all = append(all, ev)
 		}
 	}
@@ -188,7 +249,8 @@ func (w *watcher) event(ctx context.Context, c change) (*client.Response, error)
 		}
 		c = above
 	}
-	ev, found := &client.Response{Action: "set"}, leases{}
+	ev := response("set", w.seen)
+	var found leases
 	if c.prev != nil {
 		ev.PrevNode = fileNode(c.key, c.prev)
 		if c.prevDir {

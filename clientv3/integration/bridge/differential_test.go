@@ -43,7 +43,7 @@ func onEach(t *testing.T, tell func(st *stage)) {
 
 // newStage sets the bridge on a server beside the v2 API of the same server, which is a
 // store of its own, or of etcd 3.5 if it has none.
-func newStage(tb testing.TB, server harness.Server) *stage {
+func newStage(tb testing.TB, server harness.Server, opts ...keysapi.Option) *stage {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), storyTimeout)
 	tb.Cleanup(cancel)
@@ -61,7 +61,7 @@ func newStage(tb testing.TB, server harness.Server) *stage {
 		tb.Fatal(err)
 	}
 	return &stage{
-		TB: tb, ctx: ctx, v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(tb, cluster)), dirUpdates: server.Minor() == "3.4",
+		TB: tb, ctx: ctx, v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(tb, cluster), opts...), dirUpdates: server.Minor() == "3.4",
 	}
 }
 
@@ -85,14 +85,25 @@ func newClient(tb testing.TB, c *harness.Cluster) *clientv3.Client {
 }
 
 func TestBridgeAnswersAsV2Does(t *testing.T) {
-	onEach(t, func(st *stage) {
-		st.Logf("-bridge-seed=%d", *seed)
-		w := writer{rand.New(rand.NewPCG(*seed, st.number))} //nolint:gosec // To be repeated.
-		for range *rounds {
-			st.mustAgree(w.script(100, 2))
-		}
-		st.Logf("%d calls and %d events are the same", st.calls, st.events)
-	})
+	onEach(t, func(st *stage) { st.mustAgreeOnScripts(*rounds) })
+}
+
+// A prefix is not to be seen in anything that the bridge says.
+func TestBridgeBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	servers := harness.ServersV3(t)
+	newStage(t, servers[len(servers)-1], keysapi.WithPrefix("/be/low")).mustAgreeOnScripts(*rounds)
+}
+
+// mustAgreeOnScripts plays that many scripts of 100 calls.
+func (st *stage) mustAgreeOnScripts(n int) {
+	st.Helper()
+	st.Logf("-bridge-seed=%d", *seed)
+	w := writer{rand.New(rand.NewPCG(*seed, st.number))} //nolint:gosec // To be repeated.
+	for range n {
+		st.mustAgree(w.script(100, 2))
+	}
+	st.Logf("%d calls and %d events are the same", st.calls, st.events)
 }
 
 // With keys only, etcd 3.7 tells no leases, so the TTL of the directory was missed.
