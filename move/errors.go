@@ -155,7 +155,9 @@ func isPassing(err error) bool {
 	return false
 }
 
-func isTooLarge(reply *client.ReplyError) bool { return strings.Contains(reply.Message, "larger than max") }
+func isTooLarge(reply *client.ReplyError) bool {
+	return strings.Contains(reply.Message, "larger than max")
+}
 
 // isRefusal is true for what a store says of one node that it does not take.
 func isRefusal(err error) bool {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,13 +155,3 @@ func isRefused(err error) bool {
 	return ok && (e.Code == client.ErrorCodeNotFile || e.Code == client.ErrorCodeNotDir)
 }
 
-// hiddenIn gives the paths of all hidden nodes.
-func hiddenIn(s *keystest.Store) []string {
-	var keys []string
-	for _, n := range s.Dump() {
-		if strings.Contains(n.Key, "/_") {
-			keys = append(keys, n.Key)
-		}
-	}
-	return keys
-}

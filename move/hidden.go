@@ -25,7 +25,11 @@ func (m *Move) noteHidden(key string) bool {
 		}
 		if key[i] == '_' && key[:end] != root+"/"+MarkName {
 			found = true
-			m.change(func(s *state) { s.hidden[key[:end]] = s.hidden[key[:end]] })
+			m.change(func(s *state) {
+				if _, known := s.hidden[key[:end]]; !known {
+					s.hidden[key[:end]] = false
+				}
+			})
 		}
 		i = end + 1
 	}

@@ -8,8 +8,8 @@ import (
 // lanes do jobs side by side, but those of one key, and of a directory and what is
 // in it, one after the other.
 type lanes struct {
-	ctx   context.Context // of all jobs
-	limit int
+	ctx    context.Context // of all jobs
+	limit  int
 	failed chan struct{} // closed when err is set
 
 	mu      sync.Mutex // guards the fields below

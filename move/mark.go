@@ -58,7 +58,7 @@ func (m *Move) markKey() string { return below(m.target.root, MarkName) }
 func (m *Move) readMark(ctx context.Context) (*mark, error) {
 	r, err := m.target.kapi.Get(ctx, m.markKey(), &client.GetOptions{Quorum: true})
 	switch {
-	case client.IsKeyNotFound(err):
+	case isMissing(err):
 		return nil, nil
 	case isContext(err):
 		return nil, err

@@ -101,10 +101,11 @@ func newMove(ctx context.Context, from, to client.KeysAPI, opts *Options) (*Move
 			return nil, err
 		}
 	}
-	m.ctx, m.stop = context.WithCancelCause(ctx)
+	own, stop := context.WithCancelCause(ctx)
+	m.ctx, m.stop = own, stop
 	m.source = side{name: "source", kapi: from, root: m.opts.From, retry: opts.Retry}
 	m.target = side{name: "target", kapi: to, root: m.opts.To, retry: opts.Retry}
-	m.lanes = newLanes(m.ctx, cmp.Or(opts.Parallel, defaultParallel))
+	m.lanes = newLanes(own, cmp.Or(opts.Parallel, defaultParallel))
 	return m, nil
 }
 
@@ -146,16 +147,18 @@ func (m *Move) until(ctx context.Context, ok func() bool) error {
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	for !ok() {
+	for m.Err() == nil {
+		if ok() {
+			return nil
+		}
 		select {
 		case <-tick.C:
 		case <-m.done:
-			return m.err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return m.Err()
 }
 
 func (m *Move) hasCaughtUp() bool {
@@ -178,4 +181,3 @@ func (m *Move) run() {
 		m.err = context.Cause(m.ctx)
 	}
 }
-

@@ -54,6 +54,9 @@ func (m *Move) Switch(ctx context.Context) (Report, error) {
 		after, err = m.lastIndex(ctx, c.index)
 	}
 	if err == nil {
+		err = cmp.Or(m.Err(), ctx.Err())
+	}
+	if err == nil {
 		err = m.unmark(ctx)
 	}
 	report := m.reportOf(c)
