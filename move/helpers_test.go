@@ -154,4 +154,3 @@ func isRefused(err error) bool {
 	e, ok := err.(client.Error) //nolint:errorlint // that is what a KeysAPI returns
 	return ok && (e.Code == client.ErrorCodeNotFile || e.Code == client.ErrorCodeNotDir)
 }
-
