@@ -54,7 +54,7 @@ func impliedBy(events []*clientv3.Event, ev *clientv3.Event) bool {
 		case other == ev:
 			return false
 		case ev.Type == clientv3.EventTypePut: // a marker above what was put
-			return other.Type == clientv3.EventTypePut && strings.HasSuffix(key, "/") && strings.HasPrefix(otherKey, key) && !isCounter(otherKey, key)
+			return other.Type == clientv3.EventTypePut && strings.HasSuffix(key, "/") && strings.HasPrefix(otherKey, key)
 		case other.Type == clientv3.EventTypePut: // a directory in the place of a file
 			return otherKey == key+"/"
 		default: // deleted with its directory
@@ -62,6 +62,3 @@ func impliedBy(events []*clientv3.Event, ev *clientv3.Event) bool {
 		}
 	})
 }
-
-// isCounter reports whether key is the counter of the directory with the marker.
-func isCounter(key, marker string) bool { return key == marker+"\x00" }

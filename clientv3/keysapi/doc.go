@@ -19,8 +19,8 @@
 // The value of the key /a/b is that of the key /a/b in the v3 store, as etcdctl
 // migrate writes it. A directory is a key that ends in a slash, with an empty value;
 // migrated directories have none and are there as long as something is in them. A
-// directory with nodes of CreateInOrder has a key that ends in a slash and a NUL.
-// Other keys with a NUL, and those whose names are empty, are not seen.
+// directory with nodes of CreateInOrder has a key that ends in a slash and a NUL, with
+// the greatest name that was given there. Other keys with a NUL, and those whose names are empty, are not seen.
 //
 // An index is a revision. A write is one transaction, which also has what is needed to
 // tell why it was refused; a write with a TTL grants a lease before it, and a Get of
@@ -49,14 +49,17 @@
 //   - An event "expire" tells no time in PrevNode.Expiration. A removal of a node with
 //     a TTL that is read later than that TTL says "expire" too.
 //   - The name that CreateInOrder gives is the index of the node only while nobody else
-//     writes. It is unique in its directory and greater than those that CreateInOrder
-//     gave there, as long as the directory is not deleted. It may be smaller than
-//     names that were brought along from a v2 store with a greater index.
+//     writes. It is unique in its directory and greater than all names of 20 digits
+//     that were there since the directory was made: a queue that was brought along
+//     from a v2 store with a greater index goes on after its last name. A name that
+//     another program puts into the v3 store counts if that is done before the first
+//     CreateInOrder in the directory.
 //   - A watch reaches back to the last compaction, not for 1,000 events. One that
 //     catches up is told of the removal of a directory above its key only if the key
 //     was there.
 //   - A lease stays until its TTL has passed when its node is written or deleted.
 //   - Users and roles are those of v3. A user needs permission for the key, what is
 //     below it, and the directories above it.
-//   - A key has at most 60 elements or so, by the server's --max-txn-ops.
+//   - A key has at most 60 elements or so, the directory of CreateInOrder 39, by the
+//     --max-txn-ops of the server.
 package keysapi

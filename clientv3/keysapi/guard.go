@@ -43,10 +43,12 @@ func meets(p place, value string, index uint64) []clientv3.Cmp {
 	return guard
 }
 
-// makeAbove makes the directories on the way to p that have no marker.
+// makeAbove makes the directories on the way to p that have no marker, and raises
+// their counters.
 func makeAbove(p place) []clientv3.Op {
-	ops := make([]clientv3.Op, 0, len(p.above))
+	ops := raiseCounter(p)
 	for _, at := range p.above {
+		ops = append(ops, raiseCounter(at)...)
 		missing := clientv3.Compare(clientv3.Version(at.marker), "=", 0)
 		ops = append(ops, clientv3.OpTxn([]clientv3.Cmp{missing}, []clientv3.Op{clientv3.OpPut(at.marker, "")}, nil))
 	}

@@ -3,6 +3,12 @@ package keysapi
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/clientv3"
@@ -10,9 +16,10 @@ import (
 
 // CreateInOrder implements client.KeysAPI.
 //
-// The name is the revision after one that was seen. No other CreateInOrder in the
-// directory may have been done since: each writes the directory's counter, so the
-// name is greater than all before it, those of nodes that are gone too.
+// The name is the revision after the last that was seen, or, where the directory has
+// greater ones, which a v2 store had given, the number after the greatest. The
+// directory's counter tells the greatest there ever was; whatever makes a node with
+// such a name raises it.
 func (k *keysAPI) CreateInOrder(ctx context.Context, dir, value string, opts *client.CreateInOrderOptions) (*client.Response, error) {
 	var o client.CreateInOrderOptions
 	if opts != nil {
@@ -33,35 +40,114 @@ func (k *keysAPI) CreateInOrder(ctx context.Context, dir, value string, opts *cl
 	if err != nil {
 		return nil, err
 	}
+	number, looked := max(revision, k.ahead.of(p))+1, false
 	for {
-		w := creationInOrder(p, p.child(k.prefix, fmt.Sprintf("%020d", revision+1)), value, revision, g)
+		w := creationInOrder(p, p.child(k.prefix, nameInOrder(number)), value, g, looked)
 		resp, err := k.commit(ctx, writes, w.guard, w.then, w.otherwise)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case resp.Succeeded:
+		}
+		answers, _, refused := outcome(resp)
+		if !refused {
+			k.ahead.note(p, number, resp.Header.Revision)
 			answer := response(w.action, resp.Header)
 			w.tell(answer, nil, false)
 			return answer, nil
 		}
-		s := surveyOf(w.p, uint64(resp.Header.Revision), resp.Responses)
+		s := surveyOf(w.p, uint64(resp.Header.Revision), answers)
 		if e, is := s.blocked(); is {
 			k.drop(ctx, g)
 			return nil, e
 		}
-		revision = max(revision+1, resp.Header.Revision)
+		number, looked = max(number, resp.Header.Revision, greatestName(p, answers))+1, true
 	}
 }
 
-// creationInOrder makes a node in a directory that nobody else has made one in since
-// the revision.
-func creationInOrder(dir, p place, value string, revision int64, g grant) *setting {
-	unchanged := clientv3.Compare(clientv3.ModRevision(dir.counter), "<", revision+1)
-	return &setting{
-		action: "create", p: p, value: value, grant: g,
-		guard:     append(noFileAbove(p), isNoFile(p), isNoDir(p), unchanged),
-		then:      append([]clientv3.Op{putFile(p, value, g), clientv3.OpPut(dir.counter, "")}, makeAbove(p)...),
-		otherwise: surveyOps(p),
+// creationInOrder makes a node whose name is greater than all that its directory has
+// had. A directory without a counter has had those that it has: unless they were
+// looked at, none may come after the node's.
+func creationInOrder(dir, p place, value string, g grant, looked bool) *setting {
+	w := creation(p, value, &client.SetOptions{}, g)
+	noCounter := clientv3.Compare(clientv3.Version(dir.counter), "=", 0)
+	first := append(slices.Clip(w.guard), noCounter)
+	if !looked {
+		first = append(first, clientv3.Compare(clientv3.Version(p.file).WithRange(dir.unordered), "=", 0))
+	}
+	later := clientv3.OpGet(p.file, clientv3.WithRange(dir.unordered), clientv3.WithKeysOnly())
+	reads := append(slices.Clip(w.otherwise), clientv3.OpGet(dir.counter), clientv3.OpTxn([]clientv3.Cmp{noCounter}, []clientv3.Op{later}, nil))
+	w.otherwise = []clientv3.Op{clientv3.OpTxn(first, w.then, reads)}
+	w.guard = append(slices.Clip(w.guard), clientv3.Compare(clientv3.Value(dir.counter), "<", p.name()))
+	return w
+}
+
+// greatestName gives the greatest number in order that the directory has had, of what
+// a refused creation has read; zero: it is not known that there was any.
+func greatestName(dir place, answers []*etcdserverpb.ResponseOp) int64 {
+	counter, later := answers[len(answers)-2], answers[len(answers)-1].GetResponseTxn()
+	greatest := int64(0)
+	if kv := firstOf(counter); kv != nil {
+		greatest = orderOf(string(kv.Value))
+	}
+	if !later.Succeeded {
+		return greatest
+	}
+	for _, kv := range later.Responses[0].GetResponseRange().Kvs {
+		name, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), dir.marker), "/")
+		greatest = max(greatest, orderOf(name))
+	}
+	return greatest
+}
+
+// raiseCounter is what is done about the counter of the directory of p when p is made:
+// nothing unless p has a name in order.
+func raiseCounter(p place) []clientv3.Op {
+	if orderOf(p.name()) == 0 {
+		return nil
+	}
+	counter := p.siblingCounter()
+	raise := []clientv3.Op{clientv3.OpPut(counter, p.name())}
+	first := clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Version(counter), "=", 0)}, raise, nil)
+	return []clientv3.Op{clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.Value(counter), "<", p.name())}, raise, []clientv3.Op{first})}
+}
+
+func nameInOrder(number int64) string { return fmt.Sprintf("%020d", number) }
+
+// orderOf gives the number that is a name in order; zero: it is none. No store gets as
+// far as to numbers of more than 18 digits.
+func orderOf(name string) int64 {
+	digits, found := strings.CutPrefix(name, "00")
+	if !found || len(digits) != 18 || strings.Trim(digits, "0123456789") != "" {
+		return 0
+	}
+	number, _ := strconv.ParseInt(digits, 10, 64) //nolint:errcheck // It is one.
+	return number
+}
+
+// namesAhead remembers the greatest number that was given in those directories where
+// numbers are ahead of the revision, so that the next is not tried too low. There are
+// few, or none: those that came from a store with greater indexes.
+type namesAhead struct {
+	mu      sync.Mutex       // guards the field below
+	numbers map[string]int64 // by the key of the directory
+}
+
+func (a *namesAhead) of(dir place) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.numbers[dir.key]
+}
+
+// note takes a number that was given at a revision.
+func (a *namesAhead) note(dir place, number, revision int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case number <= revision:
+		delete(a.numbers, dir.key)
+	case a.numbers == nil:
+		a.numbers = map[string]int64{dir.key: number}
+	default:
+		a.numbers[dir.key] = max(a.numbers[dir.key], number)
 	}
 }
 

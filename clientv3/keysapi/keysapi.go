@@ -34,6 +34,7 @@ type keysAPI struct {
 	c      *clientv3.Client
 	prefix string
 	seen   atomic.Int64 // the greatest revision of all answers
+	ahead  namesAhead
 }
 
 // Create implements client.KeysAPI.

@@ -18,11 +18,16 @@ type place struct {
 	key     string  // the key in v2; "/" for the root
 	file    string  // empty for a root without a prefix, which is never a file
 	marker  string  // with an empty value
-	counter string  // written by each CreateInOrder, which orders them
+	counter string  // its value is the greatest name in order that the directory has had
 	inner   string  // the least key that a node below can have
 	end     string  // the least key after all that is below
 	above   []place // the directories on the way, the root aside
+
+	unordered string // a key after those of all names in order in the directory
 }
+
+// counterName is the name of a directory's counter.
+const counterName = "\x00"
 
 func placeOf(prefix, key string) (place, error) {
 	names, err := elements(key)
@@ -39,7 +44,8 @@ func placeOf(prefix, key string) (place, error) {
 func newPlace(prefix, key string, above []place) place {
 	file := prefix + strings.TrimSuffix(key, "/")
 	return place{
-		key: key, file: file, marker: file + "/", counter: file + "/\x00", inner: file + "/\x01", end: file + "0", above: above,
+		key: key, file: file, marker: file + "/", counter: file + "/" + counterName, inner: file + "/\x01", end: file + "0", above: above,
+		unordered: file + "/01",
 	}
 }
 
@@ -50,6 +56,12 @@ func (p place) child(prefix, name string) place {
 	}
 	return newPlace(prefix, p.key+"/"+name, append(slices.Clip(p.above), p))
 }
+
+// name gives the last element of the key.
+func (p place) name() string { return p.file[strings.LastIndexByte(p.file, '/')+1:] }
+
+// siblingCounter gives the counter of the directory in which the node is.
+func (p place) siblingCounter() string { return strings.TrimSuffix(p.file, p.name()) + counterName }
 
 func (p place) isRoot() bool { return p.key == "/" }
 
