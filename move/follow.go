@@ -53,7 +53,7 @@ func (m *Move) follow(helpers *sync.WaitGroup) error {
 
 // read reads changes ahead of who applies them.
 func (m *Move) read(ctx context.Context, changes chan<- change) error {
-	events := client.Events(ctx, m.source.kapi, m.source.root, &client.EventsOptions{Recursive: true, Snapshot: true, Retry: m.opts.Retry})
+	events := client.Events(ctx, m.source.kapi, m.source.root, &client.EventsOptions{Recursive: true, Snapshot: true, Retry: m.watchFailed})
 	for event, err := range events {
 		switch {
 		case isContext(err):
@@ -74,6 +74,13 @@ func (m *Move) read(ctx context.Context, changes chan<- change) error {
 	return ctx.Err()
 }
 
+// watchFailed tells of a failure to watch the source.
+func (m *Move) watchFailed(err error) {
+	if m.opts.Retry != nil {
+		m.opts.Retry(m.source.named("watch", m.source.root, err))
+	}
+}
+
 // take applies a change, or begins to.
 func (m *Move) take(c change, helpers *sync.WaitGroup) error {
 	var err error
@@ -91,7 +98,7 @@ func (m *Move) take(c change, helpers *sync.WaitGroup) error {
 		s.Pending--
 		s.Index = c.Index
 		if c.Kind == client.EventResync {
-			s.Phase = PhaseFollow
+			s.Phase, s.Behind = PhaseFollow, time.Since(c.at)
 		} else {
 			s.noteApplied(c)
 		}

@@ -1,7 +1,9 @@
 package move
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -112,8 +114,8 @@ func (m *Move) followHidden() {
 func (m *Move) searchHidden(ctx context.Context, after uint64) (to uint64, err error) {
 	found, err := dump.SearchHidden(ctx, m.source.kapi, m.source.root, after)
 	if err != nil {
-		if m.opts.Retry != nil && ctx.Err() == nil {
-			m.opts.Retry(err)
+		if ctx.Err() == nil {
+			m.watchFailed(cmp.Or(errors.Unwrap(err), err))
 		}
 		return 0, err
 	}

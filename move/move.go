@@ -131,8 +131,11 @@ func (m *Move) Err() error {
 	}
 }
 
-// CaughtUp waits until the snapshot has been copied, and no change is known that was
-// not applied. The error is ctx.Err(), or that of Err.
+// nearly is how far behind a target may be that has caught up.
+const nearly = time.Second
+
+// CaughtUp waits until the snapshot has been copied, and changes are applied within a
+// second. The error is ctx.Err(), or that of Err.
 func (m *Move) CaughtUp(ctx context.Context) error {
 	return m.until(ctx, m.hasCaughtUp)
 }
@@ -163,7 +166,7 @@ func (m *Move) until(ctx context.Context, ok func() bool) error {
 
 func (m *Move) hasCaughtUp() bool {
 	p := m.Progress()
-	return p.Phase == PhaseFollow && p.Pending == 0 && m.lanes.isIdle()
+	return p.Phase == PhaseFollow && (p.Pending == 0 || p.Behind < nearly)
 }
 
 // run moves until there is a reason to end.

@@ -55,10 +55,14 @@ type Progress struct {
 	Total   int64  // nodes of the snapshot that is being copied
 	Copied  int64  // nodes of it that are in the target
 	Applied int64  // changes that were applied since the move began
-	Pending int64  // changes that were read and are not applied yet: how far the target is behind
+	Pending int64  // changes that were read and are not applied yet
 	Resyncs int64  // how many times history was lost, and a further snapshot copied
 	Refused int64  // nodes that the target has refused
 	Index   uint64 // that of the source up to which all was taken
+
+	// Behind is how long the change that was taken last had waited: how far the
+	// target is behind.
+	Behind time.Duration
 }
 
 // Phase is what a move is doing.

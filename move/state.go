@@ -44,7 +44,7 @@ func (m *Move) change(do func(*state)) {
 	do(&m.state)
 }
 
-// Progress says how far the move has come. Pending is its lag.
+// Progress says how far the move has come. Its Pending and Behind are the lag.
 func (m *Move) Progress() Progress {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,6 +77,7 @@ func (m *Move) report() {
 func (s *state) noteApplied(c change) {
 	s.Applied++
 	s.lastChange = time.Now()
+	s.Behind = s.lastChange.Sub(c.at)
 	if s.switchedAt == 0 || c.Index <= s.switchedAt || c.Kind == client.EventExpire {
 		return
 	}
