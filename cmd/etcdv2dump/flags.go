@@ -66,6 +66,14 @@ func aliased(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = "username"
 	case "endpoint", "peers":
 		name = "endpoints"
+	case "to-cacert":
+		name = "to-ca-file"
+	case "to-cert":
+		name = "to-cert-file"
+	case "to-key":
+		name = "to-key-file"
+	case "to-user":
+		name = "to-username"
 	}
 	return pflag.NormalizedName(name)
 }

@@ -130,7 +130,7 @@ func (l *line) cut() {
 	defer l.mu.Unlock()
 	l.open = false
 	for _, conn := range l.conns {
-		_ = conn.Close() //nolint:errcheck // it may be closed already
+		_ = conn.Close()
 	}
 	l.conns = nil
 }
