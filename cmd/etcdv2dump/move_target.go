@@ -70,11 +70,35 @@ func (t *target) complete(env func(string) (string, bool)) error {
 	return nil
 }
 
+// openSource opens the store that is moved.
+func (a *app) openSource(ctx context.Context, api, prefix string) (store, error) {
+	switch {
+	case api == apiV2 && prefix == "":
+		return a.open(ctx, a.connection.urls())
+	case api != apiV2 && api != apiV3:
+		return store{}, usageErrorf("--from-api %q: neither v2 nor v3", api)
+	case api == apiV2:
+		return store{}, usageErrorf("--from-prefix is for a v3 store: say --from-api v3")
+	case a.connection.discoverySRV != "":
+		return store{}, usageErrorf("--from-api v3 needs --endpoints in place of --discovery-srv")
+	}
+	if err := a.needPassword(ctx, &a.connection, "--username NAME:PASSWORD or ETCDCTL_PASSWORD"); err != nil {
+		return store{}, err
+	}
+	s, _, err := a.openNamed(ctx, &target{connection: a.connection, api: api, prefix: prefix}, "the store")
+	return s, err
+}
+
 // openTarget opens the store that is moved to, and says by which API.
 func (a *app) openTarget(ctx context.Context, t *target) (store, string, error) {
 	if err := a.needPassword(ctx, &t.connection, "--to-username NAME:PASSWORD or "+toPassword); err != nil {
 		return store{}, "", err
 	}
+	return a.openNamed(ctx, t, "the new store")
+}
+
+// openNamed opens a store of either API, which errors call by a name.
+func (a *app) openNamed(ctx context.Context, t *target, name string) (store, string, error) {
 	secure, err := t.tls()
 	if err != nil {
 		return store{}, "", usageError{err}
@@ -83,6 +107,9 @@ func (a *app) openTarget(ctx context.Context, t *target) (store, string, error) 
 	s, api, err := a.openAPI(ctx, t, transport)
 	if err != nil {
 		transport.CloseIdleConnections()
+		if !isA[usageError](err) && !isA[*client.InvalidInputError](err) {
+			err = fmt.Errorf("%s is not there: %w", name, err)
+		}
 		return store{}, "", err
 	}
 	s.name = strings.Join(redacted(t.urls()), ",")
@@ -93,7 +120,7 @@ func (a *app) openTarget(ctx context.Context, t *target) (store, string, error) 
 	}
 	if _, err := s.Get(ctx, "/_", nil); errors.Is(err, client.ErrClusterUnavailable) || ctx.Err() != nil {
 		s.close()
-		return store{}, "", fmt.Errorf("the new store is not there: %w", err)
+		return store{}, "", fmt.Errorf("%s is not there: %w", name, err)
 	}
 	return s, api, nil
 }
@@ -116,13 +143,13 @@ func (a *app) openAPI(ctx context.Context, t *target, transport *http.Transport)
 			Endpoints: t.urls(), Username: t.username, Password: t.password, TLS: transport.TLSClientConfig, DialTimeout: dialTimeout,
 		})
 		if err != nil {
-			return store{}, "", fmt.Errorf("the new store is not there: %w", err)
+			return store{}, "", err
 		}
 		return store{KeysAPI: keysapi.New(v3, keysapi.WithPrefix(t.prefix)), close: func() { _ = v3.Close() }}, apiV3, nil //nolint:errcheck // all is done
 	}
 	opened, err := keysapi.Open(ctx, cfg, keysapi.WithPrefix(t.prefix))
 	if err != nil {
-		return store{}, "", fmt.Errorf("the new store is not there: %w", err)
+		return store{}, "", err
 	}
 	api := apiV2
 	if opened.V3 != nil {

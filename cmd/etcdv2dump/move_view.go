@@ -31,7 +31,6 @@ func (a *app) newMoveView(interval time.Duration) *moveView {
 		dump.Phase(move.PhaseCopy):   "Copying",
 		dump.Phase(move.PhaseFollow): "Following, changes so far:",
 		dump.Phase(move.PhaseSwitch): "Applying what is left, and comparing; changes so far:",
-		dump.Phase(move.PhaseDone):   "Done, changes so far:",
 	}, false)}
 }
 
@@ -39,6 +38,9 @@ func (a *app) newMoveView(interval time.Duration) *moveView {
 func (v *moveView) progress(p move.Progress) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if p.Phase == move.PhaseDone {
+		return // the result says more
+	}
 	if v.bar.tty != nil && !v.app.json {
 		shown := dump.Progress{Phase: dump.Phase(p.Phase), Done: p.Applied}
 		if p.Phase == move.PhaseCopy {
@@ -50,7 +52,7 @@ func (v *moveView) progress(p move.Progress) {
 		}
 		return
 	}
-	if p.Phase == v.phase && time.Since(v.last) < v.interval || p.Phase == move.PhaseDone {
+	if p.Phase == v.phase && time.Since(v.last) < v.interval {
 		return
 	}
 	v.phase, v.last = p.Phase, time.Now()
