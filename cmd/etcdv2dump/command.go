@@ -14,7 +14,8 @@ also to one that has only the v3 API.
 A store is named by --endpoints. Flags and environment variables are those of
 etcdctl, for its v2 API and, as aliases, for v3: ETCDCTL_ENDPOINTS,
 ETCDCTL_CA_FILE or ETCDCTL_CACERT, ETCDCTL_USERNAME or ETCDCTL_USER,
-ETCDCTL_PASSWORD, and so on. A flag goes before its variable.
+ETCDCTL_PASSWORD, and so on. A flag goes before its variable. With --api v3 it
+is a store of the v3 API that has keys of v2, as move brings them there.
 
 Every command may be interrupted at any point, and run again: what is done is
 found done, and nothing is done twice.`
@@ -58,6 +59,7 @@ func (a *app) command() *cobra.Command {
 	a.connection.define(flags)
 	flags.BoolVar(&a.json, "json", a.json, "print the result, and an error too, as JSON on stdout")
 	root.AddCommand(a.exportCommand(), a.importCommand(), a.diffCommand(), a.moveCommand(), a.purgeCommand(), a.versionCommand())
+	completeWords(root, "api", apiAuto, apiV2, apiV3)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
 		cmd.DisableFlagsInUseLine = true

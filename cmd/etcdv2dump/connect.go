@@ -26,6 +26,12 @@ func (a *app) open(ctx context.Context, urls []string) (store, error) {
 	if err := a.needPassword(ctx, conn, "--username NAME:PASSWORD or ETCDCTL_PASSWORD"); err != nil {
 		return store{}, err
 	}
+	if conn.api != apiV2 {
+		named := *conn
+		named.endpoints = urls
+		s, _, err := a.openNamed(ctx, &named, "the store")
+		return s, err
+	}
 	transport, err := client.NewTransport(client.TransportOptions{
 		CAFile: conn.caFile, CertFile: conn.certFile, KeyFile: conn.keyFile,
 		ProxyFromEnvironment: true,

@@ -85,8 +85,6 @@ type mover struct {
 	target   target
 	once     bool
 	interval time.Duration
-
-	fromAPI, fromPrefix string
 }
 
 func (a *app) moveCommand() *cobra.Command {
@@ -108,8 +106,6 @@ func (a *app) moveCommand() *cobra.Command {
 	mv.target.define(flags)
 	flags.StringVar(&mv.opts.From, "root", "/", "the `DIRECTORY` to move")
 	flags.StringVar(&mv.opts.To, "to-root", "", "the `DIRECTORY` to move it to (default: --root)")
-	flags.StringVar(&mv.fromAPI, "from-api", apiV2, "the `API` of the old store: v2, or v3 to go back")
-	flags.StringVar(&mv.fromPrefix, "from-prefix", "", "where the keys are below a `PREFIX` of a v3 store")
 	flags.BoolVar(&mv.once, "once", false, "switch as soon as the target has caught up")
 	flags.StringArrayVar(&mv.opts.Hidden, "hidden", nil, "the `PATH` of a hidden node to take along; may be repeated")
 	flags.BoolVar(&mv.opts.SkipHidden, "skip-history", false, "don't search the store's history for hidden nodes")
@@ -119,7 +115,6 @@ func (a *app) moveCommand() *cobra.Command {
 	flags.DurationVar(&mv.opts.TTLTolerance, "ttl-tolerance", 5*time.Second, "how far apart expirations may be")
 	flags.DurationVar(&mv.interval, "status-interval", 10*time.Second, "how often to say how far it is, without a terminal")
 	completeWords(cmd, "to-api", apiAuto, apiV2, apiV3)
-	completeWords(cmd, "from-api", apiV2, apiV3)
 	return cmd
 }
 
@@ -128,7 +123,7 @@ func (a *app) move(ctx context.Context, mv mover) (result, error) {
 	if err := mv.target.complete(a.env); err != nil {
 		return nil, err
 	}
-	from, err := a.openSource(ctx, mv.fromAPI, mv.fromPrefix)
+	from, err := a.open(ctx, a.connection.urls())
 	if err != nil {
 		return nil, err
 	}
