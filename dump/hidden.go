@@ -107,25 +107,24 @@ type HiddenSearch struct {
 // nobody tells the end of a history; an event that takes longer than that, and ten
 // times longer than the slowest answer before, is missed.
 //
-// The error is ctx.Err(), a [*client.InvalidInputError] or a [*StoreError].
+// The error is ctx.Err(), a [*client.InvalidInputError] or a [*StoreError]; what was
+// read before it is told, so that a search may go on behind To.
 func SearchHidden(ctx context.Context, kapi client.KeysAPI, root string, after uint64) (HiddenSearch, error) {
 	root, found, err := checkSource(ctx, kapi, root, nil)
 	if err != nil {
 		return HiddenSearch{}, err
 	}
 	from, to, err := found.search(ctx, kapi, root, after, &reporter{})
-	if err != nil {
-		return HiddenSearch{}, err
-	}
-	return HiddenSearch{Keys: found.sorted(), From: from, To: to}, nil
+	return HiddenSearch{Keys: found.sorted(), From: from, To: to}, err
 }
 
-// searchFrom reads the history from an index to the head, and says how far it came.
+// searchFrom reads the history from an index to the head, and says what it has read
+// last.
 func (h hiddenSet) searchFrom(ctx context.Context, kapi client.KeysAPI, root string, from, head uint64, slowest time.Duration, report *reporter) (to uint64, err error) {
 	// AfterIndex is one less, but never 0, which is from now on.
 	w := kapi.Watcher(root, &client.WatcherOptions{AfterIndex: max(from-1, 1), Recursive: true, Hidden: true})
 	report.begin(PhaseSearch, int64(max(head, from)-from)) //nolint:gosec // at most 1,000
-	for to = from; to < head; {
+	for to = from - 1; to < head; {
 		began := time.Now()
 		event, err := nextWithin(ctx, w, max(historyPatience, slower*slowest))
 		slowest = max(slowest, time.Since(began))

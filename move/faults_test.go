@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -242,5 +243,38 @@ func TestCloseEndsAll(t *testing.T) {
 		if r, err := to.Get(t.Context(), "/a", nil); err != nil || r.Node.Value != "1" {
 			t.Errorf("written after Close: %v, %v", r, err)
 		}
+	})
+}
+
+// Whatever answers are lost, on whichever side and at whatever time: in the end both
+// sides are equal, and nobody is accused.
+func TestRandomFaultsAreGotOver(t *testing.T) {
+	random(t, 30, func(t *testing.T, r *rand.Rand, from, to *keystest.Store) {
+		t.Helper()
+		from.DirUpdates, to.DirUpdates = true, true
+		var calm atomic.Bool
+		kinds := []keystest.FaultKind{keystest.AnswerLost, keystest.NeverArrives, keystest.NotSent}
+		faults := rand.New(rand.NewPCG(r.Uint64(), 0))
+		var mu sync.Mutex // guards faults
+		fault := func(req keystest.Request) keystest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			if calm.Load() || req.Caller != "mover" || faults.IntN(5) > 0 {
+				return keystest.Fault{}
+			}
+			return keystest.Fault{Kind: kinds[faults.IntN(len(kinds))]}
+		}
+		stir(t, from, r, 30)
+		calm.Store(true) // Start does not wait
+		from.Fault, to.Fault = fault, fault
+		m := start(t, from, to, nil)
+		calm.Store(false)
+		for range 20 {
+			stir(t, from, r, 4)
+			<-time.After(time.Duration(r.IntN(3000)) * time.Millisecond)
+		}
+		mustSwitch(t, m)
+		<-time.After(time.Minute) // what expires does so at nearly the same time
+		wantSame(t, to, from)
 	})
 }

@@ -74,8 +74,9 @@ func (m *Move) read(ctx context.Context, changes chan<- change) error {
 	return ctx.Err()
 }
 
-// watchFailed tells of a failure to watch the source.
+// watchFailed tells of a failure to watch the source: changes may come late.
 func (m *Move) watchFailed(err error) {
+	m.change(func(s *state) { s.lastNews = time.Now() })
 	if m.opts.Retry != nil {
 		m.opts.Retry(m.source.named("watch", m.source.root, err))
 	}

@@ -100,9 +100,12 @@ func (m *Move) followHidden() {
 		m.mu.Lock()
 		after := m.state.hiddenTo
 		m.mu.Unlock()
-		if to, err := m.searchHidden(m.ctx, after); err == nil {
+		to, err := m.searchHidden(m.ctx, after)
+		if err == nil {
 			m.change(func(s *state) { s.hiddenTo = last })
 			last = to
+		} else if m.ctx.Err() == nil {
+			m.watchFailed(cmp.Or(errors.Unwrap(err), err))
 		}
 		if wait(m.ctx, hiddenInterval) != nil {
 			return
@@ -110,29 +113,48 @@ func (m *Move) followHidden() {
 	}
 }
 
-// searchHidden copies the hidden nodes of which the history tells behind an index.
+// searchHidden copies the hidden nodes of which the history tells behind an index. It
+// waits for a source that does not answer.
 func (m *Move) searchHidden(ctx context.Context, after uint64) (to uint64, err error) {
-	found, err := dump.SearchHidden(ctx, m.source.kapi, m.source.root, after)
-	if err != nil {
-		if ctx.Err() == nil {
-			m.watchFailed(cmp.Or(errors.Unwrap(err), err))
+	pause := firstPause
+	for {
+		found, err := dump.SearchHidden(ctx, m.source.kapi, m.source.root, after)
+		m.noteSearch(after, &found)
+		for _, key := range found.Keys {
+			if failed := m.bringFound(key); failed != nil {
+				return 0, failed
+			}
 		}
-		return 0, err
+		if err == nil || !isPassing(err) || ctx.Err() != nil {
+			return found.To, cmp.Or(ctx.Err(), err)
+		}
+		m.watchFailed(cmp.Or(errors.Unwrap(err), err))
+		if found.To > after {
+			after, pause = found.To, firstPause
+		}
+		if err := wait(ctx, pause); err != nil {
+			return 0, err
+		}
+		pause = min(2*pause, lastPause)
 	}
+}
+
+// noteSearch notes how far the history went that was searched behind an index.
+func (m *Move) noteSearch(after uint64, found *dump.HiddenSearch) {
 	m.change(func(s *state) {
 		switch {
 		case s.hiddenFrom == 0:
 			s.hiddenFrom = found.From
-		case after > 0 && found.From != after+1:
+		case after > 0 && found.From > after+1:
 			s.hiddenGaps++
 		}
 	})
-	for _, key := range found.Keys {
-		if m.noteHidden(key) {
-			if err := m.bringHiddenNode(key); err != nil {
-				return 0, err
-			}
-		}
+}
+
+// bringFound begins to bring a hidden node that the history has told of.
+func (m *Move) bringFound(key string) error {
+	if !m.noteHidden(key) {
+		return nil
 	}
-	return found.To, nil
+	return m.bringHiddenNode(key)
 }

@@ -15,7 +15,7 @@ type state struct {
 	written     int64 // nodes that differed from a snapshot
 	refreshed   int64
 	mostPending int64
-	lastChange  time.Time // when one was last applied
+	lastNews    time.Time // when a change was last applied, or a watch failed
 
 	refused  map[string]error  // by key of the source
 	expiring map[string]expiry // nodes with a TTL, by key of the source
@@ -76,8 +76,8 @@ func (m *Move) report() {
 // noteApplied counts a change.
 func (s *state) noteApplied(c change) {
 	s.Applied++
-	s.lastChange = time.Now()
-	s.Behind = s.lastChange.Sub(c.at)
+	s.lastNews = time.Now()
+	s.Behind = s.lastNews.Sub(c.at)
 	if s.switchedAt == 0 || c.Index <= s.switchedAt || c.Kind == client.EventExpire {
 		return
 	}

@@ -75,7 +75,7 @@ func (m *Move) settle(ctx context.Context, index uint64) error {
 	return m.until(ctx, func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		quiet := time.Since(m.state.lastChange) > comparePause && time.Since(began) > comparePause
+		quiet := time.Since(m.state.lastNews) > comparePause && time.Since(began) > comparePause
 		return m.state.Pending == 0 && m.lanes.isIdle() && (m.state.Index >= index || quiet)
 	})
 }
@@ -106,7 +106,7 @@ func (m *Move) compareUntilEqual(ctx context.Context, index uint64) (comparison,
 		m.mu.Lock()
 		after := m.state.hiddenTo
 		m.mu.Unlock()
-		if _, err := m.searchHidden(ctx, after); err != nil && ctx.Err() != nil {
+		if _, err := m.searchHidden(ctx, after); err != nil {
 			return comparison{}, err
 		}
 	}
@@ -135,11 +135,12 @@ func (m *Move) compareUntilEqual(ctx context.Context, index uint64) (comparison,
 	}
 }
 
-// isQuietSince reports whether no change has come for some time.
+// isQuietSince reports whether no change has come for some time, nor a failure that
+// could be why.
 func (m *Move) isQuietSince(began time.Time, d time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return time.Since(began) >= d && time.Since(m.state.lastChange) >= d
+	return time.Since(began) >= d && time.Since(m.state.lastNews) >= d
 }
 
 // compare reads both sides, compares them, and mends what no change tells of. Once
