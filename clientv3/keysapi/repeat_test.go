@@ -291,10 +291,13 @@ func TestLostReads(t *testing.T) {
 
 // A node is created once, whatever the caller is told.
 func TestLostCreateInOrder(t *testing.T) {
+	revision := int64(1)
 	loseOfDone := func(_ context.Context, _ any, do func() (any, error)) (any, error) {
-		if reply, err := do(); err != nil || !reply.(*pb.TxnResponse).Succeeded {
+		reply, err := do()
+		if err != nil || reply.(*pb.TxnResponse).Header.Revision == revision {
 			return reply, err // the name was taken: it is asked for another one
 		}
+		revision++
 		return nil, fakeetcd.Unavailable()
 	}
 	play(t, func(s *stage) {

@@ -247,8 +247,9 @@ func TestDumpOnTheBridge(t *testing.T) {
 			st.Fatal(err)
 		}
 		for n, key := range []string{"/a/b/c", "/a-b", "/a/x", "/_hid/den", "/ä b/%", "/n"} {
-			opts := &client.SetOptions{TTL: time.Duration(n%2) * longTTL}
-			set(st.ctx, st.T, st.v2, key, opts)
+			if _, err := st.v2.Set(st.ctx, key, "v", &client.SetOptions{TTL: time.Duration(n%2) * longTTL}); err != nil {
+				st.Fatal(err)
+			}
 		}
 		for _, o := range []client.SetOptions{{Dir: true}, {Dir: true, TTL: longTTL}} {
 			if _, err := st.v2.Set(st.ctx, "/dir"+strings.Repeat("s", int(o.TTL/longTTL)), "", &o); err != nil {
