@@ -128,6 +128,30 @@ func TestContextsEndCalls(t *testing.T) {
 	}
 }
 
+// A server may see a deadline before the client does. The context has ended all the same
+// when the caller is told.
+func TestServerIsFirstToSeeTheDeadline(t *testing.T) {
+	for _, c := range append(writeCalls(), readCall()) {
+		play(t, func(s *stage) {
+			index := s.begin(c)
+			ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+			defer cancel()
+			s.befallAll(func(context.Context, any, func() (any, error)) (any, error) {
+				<-time.After(time.Until(mustDeadline(ctx)) - time.Millisecond)
+				return nil, status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+			})
+			if err := c.do(ctx, s.kapi, index); err != context.DeadlineExceeded || ctx.Err() == nil { //nolint:errorlint // the contract: returned bare
+				s.Errorf("%s: got %v, and of the context %v", c.name, err, ctx.Err())
+			}
+		})
+	}
+}
+
+func mustDeadline(ctx context.Context) time.Time {
+	at, _ := ctx.Deadline()
+	return at
+}
+
 // That the client was closed is no end of the caller's context.
 func TestClosedClientIsNoEndOfTheContext(t *testing.T) {
 	for _, c := range writeCalls() {

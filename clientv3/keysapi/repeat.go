@@ -36,6 +36,9 @@ const (
 	lastPause  = 64 * firstPause
 )
 
+// longestLead is more than a server can be ahead of the client's clock.
+const longestLead = time.Second
+
 // again makes a call, and makes it again when it fails, as far as that is safe and may
 // help. It tells whether an attempt before the last may have been carried out, or may
 // be yet. The error is that of KeysAPI.
@@ -50,6 +53,7 @@ func (k *keysAPI) again(ctx context.Context, what kind, call func(context.Contex
 		}
 		failed, isFailure := err.(*client.ClusterError) //nolint:errorlint // it is never wrapped
 		if !isFailure {
+			awaitDeadline(ctx, err)
 			return repeated, err
 		}
 		failures.Errors = append(failures.Errors, failed.Errors...)
@@ -80,6 +84,14 @@ func (k *keysAPI) inTime(ctx context.Context, call func(context.Context) error) 
 		return client.ErrOverdue
 	}
 	return err
+}
+
+// awaitDeadline waits for the end of a context which a server, that counts its time down
+// as well, was the first to see: whoever gets the error asks the context.
+func awaitDeadline(ctx context.Context, err error) {
+	if err == context.DeadlineExceeded && ctx.Err() == nil { //nolint:errorlint // it comes bare
+		_ = wait(ctx, longestLead) //nolint:errcheck // it is known
+	}
 }
 
 func mayRepeat(what kind, failed *client.ClusterError) bool {

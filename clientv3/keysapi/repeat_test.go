@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,12 +86,11 @@ func TestCallsLeaveWhoDoesNotAnswer(t *testing.T) {
 				play(t, func(s *stage) {
 					index := s.begin(c)
 					s.Client.SetEndpoints([]string{"fake:2379", "fake:2380"}[:members]...)
-					left := 2
+					var hung atomic.Int64
 					s.befallAll(func(ctx context.Context, request any, do func() (any, error)) (any, error) {
-						if left == 0 || !mayWrite(request) && c.name != readCall().name {
+						if !mayWrite(request) && c.name != readCall().name || hung.Add(1) > 2 {
 							return do()
 						}
-						left--
 						return hang(ctx, request, do)
 					})
 					ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
@@ -291,11 +291,13 @@ func TestLostReads(t *testing.T) {
 
 // A node is created once, whatever the caller is told.
 func TestLostCreateInOrder(t *testing.T) {
+	revision := int64(1)
 	loseOfDone := func(_ context.Context, _ any, do func() (any, error)) (any, error) {
 		reply, err := do()
-		if err != nil || !isDone(reply.(*pb.TxnResponse)) {
+		if err != nil || reply.(*pb.TxnResponse).Header.Revision == revision {
 			return reply, err // the name was taken: it is asked for another one
 		}
+		revision++
 		return nil, fakeetcd.Unavailable()
 	}
 	play(t, func(s *stage) {
@@ -308,12 +310,6 @@ func TestLostCreateInOrder(t *testing.T) {
 			}
 		}
 	})
-}
-
-// isDone reports whether a creation in order has made a node: the first one in a
-// directory does it in a transaction of its own.
-func isDone(reply *pb.TxnResponse) bool {
-	return reply.Succeeded || reply.Responses[0].GetResponseTxn().GetSucceeded()
 }
 
 // A refresh with the TTL that a node has is no write, also where the server has made

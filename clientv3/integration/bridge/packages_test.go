@@ -244,8 +244,9 @@ func TestReadsOnTheBridge(t *testing.T) {
 func TestDumpOnTheBridge(t *testing.T) {
 	onEach(t, func(st *stage) {
 		for n, key := range []string{"/a/b/c", "/a-b", "/a/x", "/_hid/den", "/ä b/%", "/n"} {
-			opts := &client.SetOptions{TTL: time.Duration(n%2) * longTTL}
-			set(st.ctx, st, st.v2, key, opts)
+			if _, err := st.v2.Set(st.ctx, key, "v", &client.SetOptions{TTL: time.Duration(n%2) * longTTL}); err != nil {
+				st.Fatal(err)
+			}
 		}
 		for _, o := range []client.SetOptions{{Dir: true}, {Dir: true, TTL: longTTL}} {
 			if _, err := st.v2.Set(st.ctx, "/dir"+strings.Repeat("s", int(o.TTL/longTTL)), "", &o); err != nil {
@@ -279,5 +280,46 @@ func TestDumpOnTheBridge(t *testing.T) {
 				st.Errorf("%s %q: %+v, %+v", d.Kind, d.Key, d.Left, d.Right)
 			}
 		}
+	})
+}
+
+// Conditions, also of the empty value, and TTLs are kept, renewed and dropped.
+func TestConditionsOnTheBridge(t *testing.T) {
+	onSites(t, 1, func(st site) {
+		kapi, ctx := st.keys(), st.ctx
+		want := func(what string, resp *client.Response, err error, value string, hasTTL bool) *client.Node {
+			st.Helper()
+			if err != nil {
+				st.Fatalf("%s: %v", what, err)
+			}
+			now, err := kapi.Get(ctx, resp.Node.Key, &client.GetOptions{Quorum: true})
+			if err != nil || now.Node.Value != value || (now.Node.TTL > 0) != hasTTL {
+				st.Fatalf("%s: got %v, %v, want %q, a TTL: %v", what, now, err, value, hasTTL)
+			}
+			return now.Node
+		}
+		resp, err := kapi.Set(ctx, "/c/k", "", nil)
+		first := want("Set", resp, err, "", false)
+		resp, err = client.CompareAndSwap(ctx, kapi, "/c/k", "1", client.IfValue(""), &client.SwapOptions{TTL: longTTL})
+		second := want("swap of the empty value", resp, err, "1", true)
+		for _, wrong := range []client.Condition{client.IfValue(""), client.IfIndex(first.ModifiedIndex), client.IfValue("1").And(client.IfIndex(first.ModifiedIndex))} {
+			if _, err = client.CompareAndSwap(ctx, kapi, "/c/k", "2", wrong, nil); !client.IsTestFailed(err) {
+				st.Errorf("a condition that does not hold: %v", err)
+			}
+		}
+		resp, err = client.Refresh(ctx, kapi, "/c/k", 2*longTTL)
+		want("Refresh", resp, err, "1", true)
+		resp, err = client.Persist(ctx, kapi, "/c/k")
+		third := want("Persist", resp, err, "1", false)
+		if third.CreatedIndex != first.CreatedIndex || third.ModifiedIndex <= second.ModifiedIndex {
+			st.Errorf("indexes: %v, %v, %v", first, second, third)
+		}
+		if _, err = client.CompareAndDelete(ctx, kapi, "/c/k", client.IfValue("1").And(client.IfIndex(third.ModifiedIndex))); err != nil {
+			st.Error(err)
+		}
+		resp, err = kapi.Set(ctx, "/c/d", "", &client.SetOptions{Dir: true, TTL: longTTL})
+		want("Set of a directory", resp, err, "", true)
+		resp, err = client.Persist(ctx, kapi, "/c/d")
+		want("Persist of a directory", resp, err, "", false)
 	})
 }

@@ -129,9 +129,10 @@ func (p *participant) visit(ctx context.Context, f *fenced) error {
 type workshop struct {
 	site
 
-	mu   sync.Mutex // guards the fields below
-	in   map[string]int
-	done map[string]int
+	mu      sync.Mutex // guards the fields below
+	in      map[string]int
+	done    map[string]int
+	perhaps map[string]int // acknowledged without an answer
 }
 
 const jobsDir = "/jobs"
@@ -178,22 +179,32 @@ func (w *workshop) consumeOne(ctx context.Context, queue *concurrency.Queue) err
 	if rand.IntN(10) == 0 {
 		return item.Release(ctx)
 	}
-	if err = item.Ack(ctx); err != nil {
-		return errors.Join(err, item.Release(ctx))
+	err = item.Ack(ctx)
+	if err != nil {
+		item.Release(ctx) // It does so later where it can't now.
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.done[item.Value]++
-	return nil
+	switch outcomeOf(err) {
+	case acknowledged:
+		w.done[item.Value]++
+	case unknown:
+		w.perhaps[item.Value]++
+	}
+	return err
 }
 
 // left returns an error while there are jobs that nobody has done.
-func (w *workshop) left() error {
+func (w *workshop) left(ctx context.Context, p *participant) error {
+	n, err := concurrency.NewQueue(p.own, jobsDir).Len(ctx)
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for value := range w.in {
-		if w.done[value] == 0 {
-			return fmt.Errorf("%d jobs were put in, and %d done; %s was not", len(w.in), len(w.done), value)
+		if n > 0 || w.done[value]+w.perhaps[value] == 0 {
+			return fmt.Errorf("%d jobs were put in, %d are done, and %d left; %s: %d", len(w.in), len(w.done), n, value, w.done[value])
 		}
 	}
 	return nil
@@ -207,7 +218,7 @@ func (w *workshop) check() {
 			w.Errorf("%s was acknowledged %d times", value, n)
 		}
 	}
-	w.Logf("%d jobs were put in, and %d done", len(w.in), len(w.done))
+	w.Logf("%d jobs were put in, and %d done, %d of them without an answer", len(w.in), len(w.done), len(w.perhaps))
 }
 
 // What is built on KeysAPI keeps its own promises on the bridge whatever becomes of the
@@ -216,7 +227,7 @@ func (w *workshop) check() {
 // mirror shows what is there.
 func TestRecipesUnderFaults(t *testing.T) {
 	onSites(t, 3, func(st site) {
-		c, jobs := st.newCrew(), &workshop{site: st, in: map[string]int{}, done: map[string]int{}}
+		c, jobs := st.newCrew(), &workshop{site: st, in: map[string]int{}, done: map[string]int{}, perhaps: map[string]int{}}
 		lock := &fenced{site: st, dir: "/lock", take: takeLock}
 		vote := &fenced{site: st, dir: "/vote", take: lead}
 		m, err := mirror.New(st.ctx, st.keys(), gardenDir, nil)
@@ -278,7 +289,7 @@ func (st site) finish(all []*participant, jobs *workshop) {
 		if err := jobs.consume(st.ctx, last); err != nil {
 			st.Fatal(err)
 		}
-		return jobs.left()
+		return jobs.left(st.ctx, last)
 	})
 	jobs.check()
 	for _, p := range all {

@@ -42,7 +42,7 @@ func onSites(t *testing.T, members int, tell func(st site)) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+rawfaults.Time())
 			t.Cleanup(cancel)
-			tell(site{t, ctx, harness.Start(t, server, harness.Options{Members: members, RawProxies: true})})
+			tell(site{t, ctx, harness.Start(t, server, harness.Options{Members: members, RawProxies: true, DisableV2: true})})
 		})
 	}
 }
