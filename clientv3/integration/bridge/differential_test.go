@@ -23,7 +23,7 @@ var (
 const storyTimeout = 4 * time.Minute
 
 // sideBySide is how many stories run at a time, unless -parallel says.
-const sideBySide = 2
+const sideBySide = 4
 
 func TestMain(m *testing.M) { harness.Main(m, sideBySide) }
 
