@@ -85,7 +85,7 @@ type play struct {
 // A moment is a write that was done.
 type moment struct {
 	before, after variance
-	there         []bool // by watch: whether its key was there before, if it was a deletion
+	there         []bool // by watch: whether its key was there before, if it was the deletion of a directory
 	refresh       bool
 }
 
@@ -138,14 +138,14 @@ func (p *play) script(s script) (string, error) {
 func (p *play) step(s step) (string, error) {
 	s.Key = p.key(s.Key)
 	var was *client.Node
-	if s.Op != "get" && s.Op != "createInOrder" {
+	if s.Op == "set" || s.Op == "update" || s.Op == "delete" {
 		was = p.look(s.Key)
 	}
 	if s.updatesDirs() && was != nil && was.Dir && !p.dirUpdates {
 		return "", nil
 	}
 	var there []bool
-	if s.Op == "delete" {
+	if s.Op == "delete" && was != nil && was.Dir {
 		for _, w := range p.watches {
 			there = append(there, p.look(p.key(w.Key)) != nil)
 		}
