@@ -22,8 +22,6 @@ type place struct {
 	inner   string  // the least key that a node below can have
 	end     string  // the least key after all that is below
 	above   []place // the directories on the way, the root aside
-
-	unordered string // a key after those of all names in order in the directory
 }
 
 // counterName is the name of a directory's counter.
@@ -45,7 +43,6 @@ func newPlace(prefix, key string, above []place) place {
 	file := prefix + strings.TrimSuffix(key, "/")
 	return place{
 		key: key, file: file, marker: file + "/", counter: file + "/" + counterName, inner: file + "/\x01", end: file + "0", above: above,
-		unordered: file + "/01",
 	}
 }
 
@@ -59,6 +56,9 @@ func (p place) child(prefix, name string) place {
 
 // name gives the last element of the key.
 func (p place) name() string { return p.file[strings.LastIndexByte(p.file, '/')+1:] }
+
+// unordered gives a key after those of all names in order in the directory.
+func (p place) unordered() string { return p.marker + "01" }
 
 // siblingCounter gives the counter of the directory in which the node is.
 func (p place) siblingCounter() string { return strings.TrimSuffix(p.file, p.name()) + counterName }
