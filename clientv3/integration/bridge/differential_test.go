@@ -43,7 +43,7 @@ func onEach(t *testing.T, tell func(st *stage)) {
 
 // newStage sets the bridge on a server beside the v2 API of the same server, which is a
 // store of its own, or of etcd 3.5 if it has none.
-func newStage(tb testing.TB, server harness.Server) *stage {
+func newStage(tb testing.TB, server harness.Server, opts ...keysapi.Option) *stage {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), storyTimeout)
 	tb.Cleanup(cancel)
@@ -61,7 +61,7 @@ func newStage(tb testing.TB, server harness.Server) *stage {
 		tb.Fatal(err)
 	}
 	return &stage{
-		TB: tb, ctx: ctx, v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(tb, cluster)), dirUpdates: server.Minor() == "3.4",
+		TB: tb, ctx: ctx, v2: client.NewKeysAPI(v2), bridge: keysapi.New(newClient(tb, cluster), opts...), dirUpdates: server.Minor() == "3.4",
 	}
 }
 
@@ -84,15 +84,16 @@ func newClient(tb testing.TB, c *harness.Cluster) *clientv3.Client {
 	return v3
 }
 
-func TestBridgeAnswersAsV2Does(t *testing.T) {
-	onEach(t, func(st *stage) {
-		st.Logf("-bridge-seed=%d", *seed)
-		w := writer{rand.New(rand.NewPCG(*seed, st.number))} //nolint:gosec // To be repeated.
-		for range *rounds {
-			st.mustAgree(w.script(100, 2))
-		}
-		st.Logf("%d calls and %d events are the same", st.calls, st.events)
-	})
+func TestBridgeAnswersAsV2Does(t *testing.T) { onEach(t, playRounds) }
+
+func playRounds(st *stage) {
+	st.Helper()
+	st.Logf("-bridge-seed=%d", *seed)
+	w := writer{rand.New(rand.NewPCG(*seed, st.number))} //nolint:gosec // To be repeated.
+	for range *rounds {
+		st.mustAgree(w.script(100, 2))
+	}
+	st.Logf("%d calls and %d events are the same", st.calls, st.events)
 }
 
 // With keys only, etcd 3.7 tells no leases, so the TTL of the directory was missed.
