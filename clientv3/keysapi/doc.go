@@ -56,7 +56,8 @@
 //     without a TTL: there is no event.
 //   - A refresh with the TTL that the node has does not change its index. One with
 //     another TTL is an event.
-//   - An update of a directory changes its ModifiedIndex; etcd 3.5 answers it with 500.
+//   - An update of a directory changes its ModifiedIndex, which etcd 3.4 leaves as it
+//     is; etcd 3.5 answers it with 500.
 //   - An event "expire" tells no time in PrevNode.Expiration. A removal of a node with
 //     a TTL that is read later than that TTL says "expire" too.
 //   - The name that CreateInOrder gives is the index of the node only while nobody else

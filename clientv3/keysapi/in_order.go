@@ -71,9 +71,9 @@ func creationInOrder(dir, p place, value string, g grant, looked bool) *setting 
 	noCounter := clientv3.Compare(clientv3.Version(dir.counter), "=", 0)
 	first := append(slices.Clip(w.guard), noCounter)
 	if !looked {
-		first = append(first, clientv3.Compare(clientv3.Version(p.file).WithRange(dir.unordered), "=", 0))
+		first = append(first, clientv3.Compare(clientv3.Version(p.file).WithRange(dir.unordered()), "=", 0))
 	}
-	later := clientv3.OpGet(p.file, clientv3.WithRange(dir.unordered), clientv3.WithKeysOnly())
+	later := clientv3.OpGet(p.file, clientv3.WithRange(dir.unordered()), clientv3.WithKeysOnly())
 	reads := append(slices.Clip(w.otherwise), clientv3.OpGet(dir.counter), clientv3.OpTxn([]clientv3.Cmp{noCounter}, []clientv3.Op{later}, nil))
 	w.otherwise = []clientv3.Op{clientv3.OpTxn(first, w.then, reads)}
 	w.guard = append(slices.Clip(w.guard), clientv3.Compare(clientv3.Value(dir.counter), "<", p.name()))

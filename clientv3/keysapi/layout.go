@@ -22,8 +22,6 @@ type place struct {
 	inner   string  // the least key that a node below can have
 	end     string  // the least key after all that is below
 	above   []place // the directories on the way, the root aside
-
-	unordered string // a key after those of all names in order in the directory
 }
 
 // counterName is the name of a directory's counter.
@@ -48,15 +46,10 @@ func placeOf(prefix, key string) (place, error) {
 
 func newPlace(prefix, key string, above []place) place {
 	file := prefix + strings.TrimSuffix(key, "/")
-	all := file + "/" + counterName + file + "/\x01" + file + "/01" + file + "0" // in one allocation
-	cut := func(n int) (part string) {
-		part, all = all[:n], all[n:]
-		return part
-	}
+	all := file + "/" + counterName + file + "/\x01" + file + "0" // in one allocation
 	n := len(file)
-	p := place{key: key, file: file, above: above, counter: cut(n + 2), inner: cut(n + 2), unordered: cut(n + 3), end: cut(n + 1)}
-	p.marker = p.counter[:n+1]
-	return p
+	counter, inner, end := all[:n+2], all[n+2:2*n+4], all[2*n+4:]
+	return place{key: key, file: file, marker: counter[:n+1], counter: counter, inner: inner, end: end, above: above}
 }
 
 // child gives the place of a node in the directory at p.
@@ -69,6 +62,9 @@ func (p place) child(prefix, name string) place {
 
 // name gives the last element of the key.
 func (p place) name() string { return p.file[strings.LastIndexByte(p.file, '/')+1:] }
+
+// unordered gives a key after those of all names in order in the directory.
+func (p place) unordered() string { return p.marker + "01" }
 
 // siblingCounter gives the counter of the directory in which the node is.
 func (p place) siblingCounter() string { return strings.TrimSuffix(p.file, p.name()) + counterName }

@@ -16,18 +16,18 @@ func TestPlaces(t *testing.T) {
 		counter     string // of the directory that it is in
 	}{
 		{
-			"", "/", place{key: "/", file: "", marker: "/", counter: "/\x00", inner: "/\x01", end: "0", unordered: "/01"}, nil, "\x00",
+			"", "/", place{key: "/", file: "", marker: "/", counter: "/\x00", inner: "/\x01", end: "0"}, nil, "\x00",
 		},
 		{
-			"/p", "", place{key: "/", file: "/p", marker: "/p/", counter: "/p/\x00", inner: "/p/\x01", end: "/p0", unordered: "/p/01"}, nil, "/\x00",
+			"/p", "", place{key: "/", file: "/p", marker: "/p/", counter: "/p/\x00", inner: "/p/\x01", end: "/p0"}, nil, "/\x00",
 		},
 		{
-			"", "a", place{key: "/a", file: "/a", marker: "/a/", counter: "/a/\x00", inner: "/a/\x01", end: "/a0", unordered: "/a/01"}, nil, "/\x00",
+			"", "a", place{key: "/a", file: "/a", marker: "/a/", counter: "/a/\x00", inner: "/a/\x01", end: "/a0"}, nil, "/\x00",
 		},
 		{
 			"/p/", "//a//b c/ä/", place{
 				key: "/a/b c/ä", file: "/p//a/b c/ä", marker: "/p//a/b c/ä/", counter: "/p//a/b c/ä/\x00",
-				inner: "/p//a/b c/ä/\x01", end: "/p//a/b c/ä0", unordered: "/p//a/b c/ä/01",
+				inner: "/p//a/b c/ä/\x01", end: "/p//a/b c/ä0",
 			}, []string{"/a", "/a/b c"}, "/p//a/b c/\x00",
 		},
 	} {
@@ -46,6 +46,9 @@ func TestPlaces(t *testing.T) {
 		if counter := got.siblingCounter(); counter != tt.counter {
 			t.Errorf("%q has the counter %q, want %q", tt.key, counter, tt.counter)
 		}
+		if first, last := got.marker+nameInOrder(1), got.marker+nameInOrder(999_999_999_999_999_999); first >= got.unordered() || last >= got.unordered() {
+			t.Errorf("names in order in %q come after %q", tt.key, got.unordered())
+		}
 		if !samePlace(got, tt.want) {
 			t.Errorf("%q is at %+v, want %+v", tt.key, got, tt.want)
 		}
@@ -53,8 +56,7 @@ func TestPlaces(t *testing.T) {
 }
 
 func samePlace(a, b place) bool {
-	return a.key == b.key && a.file == b.file && a.marker == b.marker && a.counter == b.counter && a.inner == b.inner &&
-		a.end == b.end && a.unordered == b.unordered
+	return a.key == b.key && a.file == b.file && a.marker == b.marker && a.counter == b.counter && a.inner == b.inner && a.end == b.end
 }
 
 // Places of one directory share what is above them, and must not write into it.

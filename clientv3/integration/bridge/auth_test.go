@@ -17,16 +17,16 @@ import (
 func protect(ctx context.Context, t *testing.T, v3 *clientv3.Client) {
 	t.Helper()
 	for _, do := range []func() error{
-		func() error { return failure(v3.UserAdd(ctx, "root", "all")) },
-		func() error { return failure(v3.RoleAdd(ctx, "root")) },
-		func() error { return failure(v3.UserGrantRole(ctx, "root", "root")) },
-		func() error { return failure(v3.UserAdd(ctx, "joe", "secret")) },
-		func() error { return failure(v3.RoleAdd(ctx, "own")) },
+		func() error { return errOf(v3.UserAdd(ctx, "root", "all")) },
+		func() error { return errOf(v3.RoleAdd(ctx, "root")) },
+		func() error { return errOf(v3.UserGrantRole(ctx, "root", "root")) },
+		func() error { return errOf(v3.UserAdd(ctx, "joe", "secret")) },
+		func() error { return errOf(v3.RoleAdd(ctx, "own")) },
 		func() error {
-			return failure(v3.RoleGrantPermission(ctx, "own", "/own", "/own0", clientv3.PermReadWrite))
+			return errOf(v3.RoleGrantPermission(ctx, "own", "/own", "/own0", clientv3.PermReadWrite))
 		},
-		func() error { return failure(v3.UserGrantRole(ctx, "joe", "own")) },
-		func() error { return failure(v3.AuthEnable(ctx)) },
+		func() error { return errOf(v3.UserGrantRole(ctx, "joe", "own")) },
+		func() error { return errOf(v3.AuthEnable(ctx)) },
 	} {
 		if err := do(); err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func protect(ctx context.Context, t *testing.T, v3 *clientv3.Client) {
 	}
 }
 
-func failure[T any](_ T, err error) error { return err }
+func errOf[T any](_ T, err error) error { return err }
 
 // A user may what the roles of v3 say, and is refused as by v2: with the code 110.
 func TestUsersOfTheBridge(t *testing.T) {
@@ -76,17 +76,17 @@ func TestUsersOfTheBridge(t *testing.T) {
 // callsOn makes one call of each kind, one after the other, and a watch that is told of one of them.
 func callsOn(ctx context.Context, kapi client.KeysAPI, key string) map[string]error {
 	errs := map[string]error{
-		"create":          failure(kapi.Create(ctx, key+"/a", "v")),
-		"set":             failure(kapi.Set(ctx, key+"/a", "v", &client.SetOptions{TTL: time.Hour})),
-		"refresh":         failure(kapi.Set(ctx, key+"/a", "", &client.SetOptions{TTL: time.Hour, Refresh: true})),
-		"update":          failure(kapi.Update(ctx, key+"/a", "w")),
-		"compare":         failure(kapi.Set(ctx, key+"/a", "v", &client.SetOptions{PrevValue: "w"})),
-		"get":             failure(kapi.Get(ctx, key, &client.GetOptions{Recursive: true})),
-		"create in order": failure(kapi.CreateInOrder(ctx, key+"/q", "v", nil)),
-		"delete":          failure(kapi.Delete(ctx, key+"/a", nil)),
-		"delete all":      failure(kapi.Delete(ctx, key+"/q", &client.DeleteOptions{Recursive: true})),
+		"create":          errOf(kapi.Create(ctx, key+"/a", "v")),
+		"set":             errOf(kapi.Set(ctx, key+"/a", "v", &client.SetOptions{TTL: time.Hour})),
+		"refresh":         errOf(kapi.Set(ctx, key+"/a", "", &client.SetOptions{TTL: time.Hour, Refresh: true})),
+		"update":          errOf(kapi.Update(ctx, key+"/a", "w")),
+		"compare":         errOf(kapi.Set(ctx, key+"/a", "v", &client.SetOptions{PrevValue: "w"})),
+		"get":             errOf(kapi.Get(ctx, key, &client.GetOptions{Recursive: true})),
+		"create in order": errOf(kapi.CreateInOrder(ctx, key+"/q", "v", nil)),
+		"delete":          errOf(kapi.Delete(ctx, key+"/a", nil)),
+		"delete all":      errOf(kapi.Delete(ctx, key+"/q", &client.DeleteOptions{Recursive: true})),
 	}
-	errs["watch"] = failure(kapi.Watcher(key, &client.WatcherOptions{AfterIndex: 1, Recursive: true}).Next(ctx))
+	errs["watch"] = errOf(kapi.Watcher(key, &client.WatcherOptions{AfterIndex: 1, Recursive: true}).Next(ctx))
 	return errs
 }
 

@@ -84,23 +84,20 @@ func newClient(tb testing.TB, c *harness.Cluster) *clientv3.Client {
 	return v3
 }
 
-func TestBridgeAnswersAsV2Does(t *testing.T) {
-	onEach(t, func(st *stage) { st.mustAgreeOnScripts(*rounds) })
-}
+func TestBridgeAnswersAsV2Does(t *testing.T) { onEach(t, playRounds) }
 
 // A prefix is not to be seen in anything that the bridge says.
 func TestBridgeBelowAPrefix(t *testing.T) {
 	t.Parallel()
 	servers := harness.ServersV3(t)
-	newStage(t, servers[len(servers)-1], keysapi.WithPrefix("/be/low")).mustAgreeOnScripts(*rounds)
+	playRounds(newStage(t, servers[len(servers)-1], keysapi.WithPrefix("/be/low")))
 }
 
-// mustAgreeOnScripts plays that many scripts of 100 calls.
-func (st *stage) mustAgreeOnScripts(n int) {
+func playRounds(st *stage) {
 	st.Helper()
 	st.Logf("-bridge-seed=%d", *seed)
 	w := writer{rand.New(rand.NewPCG(*seed, st.number))} //nolint:gosec // To be repeated.
-	for range n {
+	for range *rounds {
 		st.mustAgree(w.script(100, 2))
 	}
 	st.Logf("%d calls and %d events are the same", st.calls, st.events)

@@ -11,7 +11,8 @@ import (
 const fuzzedSteps = 40
 
 // FuzzBridge makes scripts of bytes, and plays them on etcd 3.7 and a v2 server, which
-// each process of the fuzzer starts once.
+// each process of the fuzzer starts once. Run it with -fuzzminimizetime=1x: coverage
+// differs from one play to the next, and a script that fails is cut down by the test.
 func FuzzBridge(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // To be the same each time.
 	for range 8 {

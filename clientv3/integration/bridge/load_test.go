@@ -288,3 +288,5 @@ func (l *load) conclude() {
 	}
 	audit(l)
 }
+
+func failure(_ *client.Response, err error) error { return err }

@@ -44,9 +44,9 @@ func TestMembersByTheBridge(t *testing.T) {
 			if err = members.Update(ctx, added.ID, []string{joining.PeerURL()}); err != nil {
 				t.Error(err)
 			}
-			wantReply(t, "added twice", failure(members.Add(ctx, joining.PeerURL())), http.StatusConflict, rpctypes.ErrPeerURLExist)
+			wantReply(t, "added twice", errOf(members.Add(ctx, joining.PeerURL())), http.StatusConflict, rpctypes.ErrPeerURLExist)
 			wantReply(t, "updated to one that is there", members.Update(ctx, added.ID, []string{cluster.Member(0).PeerURL()}), http.StatusConflict, rpctypes.ErrPeerURLExist)
-			wantReply(t, "no URL", failure(members.Add(ctx, "nowhere")), http.StatusBadRequest, rpctypes.ErrMemberBadURLs)
+			wantReply(t, "no URL", errOf(members.Add(ctx, "nowhere")), http.StatusBadRequest, rpctypes.ErrMemberBadURLs)
 			if err = joining.Join(ctx); err != nil {
 				t.Fatal(err)
 			}

@@ -200,7 +200,7 @@ func TestBridgeTakesNewCertificates(t *testing.T) {
 			files.issue(t, "root")
 			cluster.Member(0).Proxy().Reset()
 			if err = harness.Until(ctx, func(ctx context.Context) error {
-				return failure(opened.Keys.Set(ctx, "/other", "v", nil))
+				return errOf(opened.Keys.Set(ctx, "/other", "v", nil))
 			}); err != nil {
 				t.Errorf("got %v with the new certificate", err)
 			}

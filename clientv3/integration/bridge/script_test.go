@@ -45,7 +45,7 @@ func (s step) do(ctx context.Context, kapi client.KeysAPI) (*client.Response, er
 		}
 	}
 	if s.Value == longText {
-		s.Value = strings.Repeat(longText, 4<<10)
+		s.Value = strings.Repeat(longText, 1<<10)
 	}
 	switch s.Op {
 	case "get":
