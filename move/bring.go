@@ -2,6 +2,7 @@ package move
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/coreos/etcd/client"
@@ -114,19 +115,41 @@ func (m *Move) met(ctx context.Context, p pair, at time.Time) error {
 	return &ConflictError{Key: key}
 }
 
-// renewDir gives a directory another TTL, or none. Not every server can.
+// errCantRenew is for a server that can't give a directory another TTL: etcd 3.5 has
+// an internal error for that.
+var errCantRenew = errors.New("move: the TTL of a directory can't be renewed")
+
+// renewDir gives a directory another TTL, or none.
 func (m *Move) renewDir(ctx context.Context, key string, ttl time.Duration) error {
 	opts := client.SetOptions{Dir: true, PrevExist: client.PrevExist, TTL: ttl}
-	_, err := m.target.kapi.Set(ctx, m.targetKey(key), "", &opts) // Not patiently: etcd 3.5 says 500, now and always.
-	switch {
-	case isContext(err):
+	err := m.target.patiently(ctx, "set", m.targetKey(key), func() error {
+		_, err := m.target.kapi.Set(ctx, m.targetKey(key), "", &opts)
+		if hasCode(err, client.ErrorCodeRaftInternal) {
+			return errCantRenew
+		}
 		return err
-	case err != nil && m.opts.Retry != nil:
-		m.opts.Retry(m.target.named("set", m.targetKey(key), err))
+	})
+	switch {
 	case err == nil:
 		m.change(func(s *state) { s.expireAt(key, ttl) })
+		return nil
+	case errors.Is(err, errCantRenew), isMissing(err):
+		return m.remakeDir(ctx, key)
 	}
-	return nil
+	return err
+}
+
+// remakeDir makes a directory anew, with all that is in the source's.
+func (m *Move) remakeDir(ctx context.Context, key string) error {
+	src, _, err := m.source.get(ctx, key, true)
+	at := time.Now()
+	if err != nil {
+		return err
+	}
+	if err := m.target.remove(ctx, m.targetKey(key)); err != nil {
+		return err
+	}
+	return walk(pair{key: key, src: src}, func(p pair) error { return m.bringNow(ctx, p, at) })
 }
 
 // goAstray has another snapshot copied.

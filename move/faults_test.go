@@ -132,7 +132,7 @@ func TestLostHistoryIsAResync(t *testing.T) {
 		<-time.After(10 * time.Second)
 		stir(t, from, r, 5)
 		report := mustSwitch(t, m)
-		if report.Resyncs != 1 {
+		if report.Resyncs == 0 { // a second one where a hidden node came before what it is in
 			t.Errorf("got %+v", report)
 		}
 		// Hidden nodes that were written and forgotten meanwhile can't be known.

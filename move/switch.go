@@ -204,7 +204,7 @@ func (m *Move) mend(p pair, at time.Time) error {
 	n := alone(p.src)
 	return m.lanes.do(p.key, func(ctx context.Context) error {
 		if p.dst == nil && n.Dir {
-			return m.create(ctx, pair{key: p.key, src: n}, at)
+			return m.remakeDir(ctx, p.key)
 		}
 		return m.refresh(ctx, p.key, n, at)
 	})

@@ -194,3 +194,39 @@ func TestMoveOverTLS(t *testing.T) {
 		t.Errorf("without its authority: exit code %d, want %d\n%s", code, exitStore, c.stderr.String())
 	}
 }
+
+// TestMoveAsAUser moves to a store with users of v3, by each way to name one.
+func TestMoveAsAUser(t *testing.T) {
+	t.Parallel()
+	old := startEtcd(t, harness.Options{})
+	must[*client.Response](t)(keysOf(t, old.Endpoints()...).Set(t.Context(), "/a", "1", nil))
+	target, _ := startEtcd37(t, harness.Options{})
+	v3 := must[*clientv3.Client](t)(clientv3.New(clientv3.Config{Endpoints: target.Endpoints()}))
+	t.Cleanup(func() { _ = v3.Close() })
+	must[*clientv3.AuthUserAddResponse](t)(v3.UserAdd(t.Context(), "root", securePassword))
+	must[*clientv3.AuthRoleAddResponse](t)(v3.RoleAdd(t.Context(), "root"))
+	must[*clientv3.AuthUserGrantRoleResponse](t)(v3.UserGrantRole(t.Context(), "root", "root"))
+	must[*clientv3.AuthEnableResponse](t)(v3.AuthEnable(t.Context()))
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		want int
+	}{
+		{name: "flag", args: []string{"--to-user", "root:" + securePassword}, want: exitDone},
+		{name: "variable", env: map[string]string{toPassword: securePassword}, args: []string{"--to-username", "root", "--to-api", "v3"}, want: exitDone},
+		{name: "another password", args: []string{"--to-username", "root", "--to-password", "hunter2"}, want: exitStore},
+		{name: "nobody", want: exitStore},
+		{name: "no password and no terminal", args: []string{"--to-username", "root"}, want: exitUsage},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := console{env: tt.env}
+			if code := c.run(t.Context(), moves(old, target, append(tt.args, "--once", "--overwrite")...)...); code != tt.want {
+				t.Errorf("exit code %d, want %d\n%s", code, tt.want, c.stderr.String())
+			}
+			if said := c.stderr.String(); strings.Contains(said, securePassword) || strings.Contains(said, "hunter2") {
+				t.Errorf("a password is printed: %s", said)
+			}
+		})
+	}
+}

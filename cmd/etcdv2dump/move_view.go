@@ -52,7 +52,7 @@ func (v *moveView) progress(p move.Progress) {
 		}
 		return
 	}
-	if p.Phase == v.phase && time.Since(v.last) < v.interval {
+	if p.Phase == v.phase && time.Since(v.last) < v.interval || p.Phase == move.PhaseCopy && p.Total == 0 {
 		return
 	}
 	v.phase, v.last = p.Phase, time.Now()

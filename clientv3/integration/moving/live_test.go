@@ -16,7 +16,7 @@ import (
 // Programs write while a cluster moves from etcd 3.5 to 3.7. They are stopped for
 // the switch, and go on with the bridge: nothing that was acknowledged is lost.
 func TestNothingIsLost(t *testing.T) {
-	st := newStage(t)
+	st := newStage(t, 1)
 	p := st.startPrograms()
 	p.waitForWrites(500)
 	order := st.watchOrder()
@@ -43,10 +43,10 @@ func (st *stage) switchOver(p *programs, m *move.Move) move.Report {
 	return report
 }
 
-// A member of the source is killed, the mover is cut off until the history is lost,
-// it is ended in the middle and run again: nothing is lost.
+// The mover is ended in the middle and run again, a member of each side is killed, and
+// the mover is cut off until the history is lost: nothing is lost.
 func TestNothingIsLostUnderFaults(t *testing.T) {
-	st := newStage(t)
+	st := newStage(t, 3)
 	p := st.startPrograms()
 	p.waitForWrites(300)
 	first := st.start(nil)
@@ -60,12 +60,13 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 
 	m := st.start(&move.Options{Retry: func(err error) { t.Logf("tried again: %v", err) }})
 	st.caughtUp(m)
-	st.old.Member(0).Kill()
-	p.waitForWrites(300)
-	if err := st.old.Member(0).Restart(st.ctx); err != nil {
-		t.Fatal(err)
+	for _, member := range []*harness.Member{st.old.Member(0), st.new.Member(0)} {
+		member.Kill()
+		p.waitForWrites(300)
+		if err := member.Restart(st.ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
-	p.waitForWrites(300)
 	st.line.cut()
 	p.waitForWrites(1500) // more than the history of v2 has
 	st.line.mendIt()

@@ -24,14 +24,16 @@ func TestMain(m *testing.M) { harness.Main(m, 1) }
 // A stage has the cluster that is left, and the one that is moved to.
 type stage struct {
 	*testing.T
-	ctx  context.Context // bounds all calls
-	old  *harness.Cluster
+	ctx  context.Context  // bounds all calls
+	old  *harness.Cluster // of three members
+	new  *harness.Cluster
 	from client.KeysAPI // of the mover, over the line
 	to   client.KeysAPI
 	line *line
 }
 
-func newStage(t *testing.T) *stage {
+// newStage starts both; members are those of the new cluster.
+func newStage(t *testing.T, members int) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
 	t.Cleanup(cancel)
@@ -45,8 +47,9 @@ func newStage(t *testing.T) *stage {
 	}
 	fast := []string{"--unsafe-no-fsync"}
 	st := &stage{T: t, ctx: ctx, line: &line{open: true}, old: harness.Start(t, v2, harness.Options{Members: 3, Flags: fast})}
+	st.new = harness.Start(t, v3, harness.Options{Members: members, Flags: fast})
 	st.from = st.native(&http.Transport{DialContext: st.line.dial})
-	opened, err := keysapi.Open(ctx, client.Config{Endpoints: harness.Start(t, v3, harness.Options{Flags: fast}).Endpoints()})
+	opened, err := keysapi.Open(ctx, client.Config{Endpoints: st.new.Endpoints()})
 	if err != nil {
 		t.Fatal(err)
 	}
