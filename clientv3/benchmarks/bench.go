@@ -15,8 +15,8 @@ type Options struct {
 	Rounds int
 	// RoundTime is how long a round takes at least; zero means 50 ms.
 	RoundTime time.Duration
-	// Short leaves no tree larger than 100 nodes, whatever its row says: enough to
-	// see that it works.
+	// Short leaves no tree, and no history of events, larger than 100, whatever its
+	// row says: enough to see that it works.
 	Short bool
 }
 
@@ -29,7 +29,7 @@ const (
 // needs them. It is for one goroutine.
 type Bench struct {
 	game     measure.Game
-	largest  int // how many nodes the largest tree has
+	largest  int // how many nodes or events there are at most
 	stubbed  *stub
 	clusters map[string]*harness.Cluster // by the minor version of etcd
 }

@@ -18,10 +18,11 @@ const (
 // storeWatches measures an event by what happens meanwhile: it is waited for before
 // the next one is written, it is one of many, or all are of the past.
 func storeWatches(ctx context.Context, a arena) ([]Line, error) {
+	past, ahead := min(pastEvents, a.largest), min(maxAhead, a.largest)
 	followers := map[store]*follower{}
 	for i, s := range a.stores {
 		if s != nil {
-			f, err := newFollower(ctx, s, fmt.Sprintf("/watched/by-%d", i))
+			f, err := newFollower(ctx, s, fmt.Sprintf("/watched/by-%d", i), past)
 			if err != nil {
 				return nil, err
 			}
@@ -36,8 +37,8 @@ func storeWatches(ctx context.Context, a arena) ([]Line, error) {
 		do    func(f *follower, n int) error
 	}{
 		{"a Set and its event, one after the other", leastShare, func(f *follower, n int) error { return f.write(n, 1) }},
-		{"a Set and its event, side by side", maxAhead, func(f *follower, n int) error { return f.write(n, maxAhead) }},
-		{"an event of the past", pastEvents, func(f *follower, n int) error { return f.lookBack(n) }},
+		{"a Set and its event, side by side", ahead, func(f *follower, n int) error { return f.write(n, ahead) }},
+		{"an event of the past", past, func(f *follower, n int) error { return f.lookBack(n) }},
 	} {
 		taken, err := a.playStores(a.stores, w.least, func(s store, n int) error { return w.do(followers[s], n) })
 		if err != nil {
@@ -56,24 +57,25 @@ type follower struct {
 	end  context.CancelFunc
 	dir  string
 	next func() error
-	past []uint64 // the indexes of the last writes
+	past []uint64 // the indexes of so many last writes
 }
 
-func newFollower(ctx context.Context, s store, dir string) (*follower, error) {
-	f := &follower{store: s, dir: dir}
+func newFollower(ctx context.Context, s store, dir string, past int) (*follower, error) {
+	f := &follower{store: s, dir: dir, past: make([]uint64, past+1)}
 	f.ctx, f.end = context.WithCancel(ctx)
-	for range pastEvents + 1 {
+	for range f.past {
 		if err := f.setOnce(); err != nil {
+			f.end()
 			return nil, err
 		}
 	}
-	f.next = s.follow(f.ctx, dir, f.past[pastEvents]) //nolint:contextcheck // It is of ctx.
+	f.next = s.follow(f.ctx, dir, f.past[past]) //nolint:contextcheck // It is of ctx.
 	return f, nil
 }
 
 func (f *follower) setOnce() error {
 	index, err := f.set(f.ctx, f.dir+"/key")
-	f.past = append(f.past[max(0, len(f.past)-pastEvents):], index)
+	f.past = append(f.past[1:], index)
 	return err
 }
 
@@ -111,9 +113,9 @@ func (f *follower) write(n, ahead int) error {
 func (f *follower) lookBack(n int) error {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
-	for ; n > 0; n -= pastEvents {
+	for past := len(f.past) - 1; n > 0; n -= past {
 		next := f.follow(ctx, f.dir, f.past[0])
-		for range min(n, pastEvents) {
+		for range min(n, past) {
 			if err := next(); err != nil {
 				return err
 			}

@@ -69,15 +69,7 @@ func TestCallsAllocateLessThanTodays(t *testing.T) {
 	} {
 		var allocations []float64
 		for _, p := range all {
-			work := func(n int) error { return measure.Share(1, n, func() error { return do(t.Context(), p) }) }
-			if err = work(100); err != nil {
-				t.Fatal(err)
-			}
-			var c measure.Cost
-			if c, err = measure.Work(1000, work); err != nil {
-				t.Fatal(err)
-			}
-			allocations = append(allocations, c.Allocs)
+			allocations = append(allocations, allocationsOf(t, 1000, func(ctx context.Context) error { return do(ctx, p) }))
 		}
 		if allocations[0] >= allocations[1] {
 			t.Errorf("%s: %.0f allocations, and %.0f of today's client", what, allocations[0], allocations[1])

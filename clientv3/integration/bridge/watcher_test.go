@@ -71,3 +71,42 @@ func wantWatches(t *testing.T, counter *requestCounter, most int) {
 		t.Errorf("%d watches were made, want 1 to %d", made, most)
 	}
 }
+
+// A member that stands still ends no Watcher: a Next that can't have its watch ends
+// with its context, and the events come when the member goes on. Only when the client
+// is closed there will be none.
+func TestWatcherOverAStandstill(t *testing.T) {
+	servers := harness.ServersV3(t)
+	cluster := start(t, servers[len(servers)-1])
+	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+	t.Cleanup(cancel)
+	v3 := newClient(t, cluster)
+	kapi := keysapi.New(v3)
+	w := kapi.Watcher("/k", &client.WatcherOptions{AfterIndex: set(ctx, t, kapi, "/begin", nil)})
+	member := cluster.Members()[0]
+	for range 3 { // without a watch, with one that is to be made, and with one that is kept
+		index := set(ctx, t, kapi, "/k", nil)
+		if err := member.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		short, cancelShort := context.WithTimeout(ctx, time.Millisecond)
+		ev, err := w.Next(short)
+		cancelShort()
+		if contErr := member.Cont(); contErr != nil {
+			t.Fatal(contErr)
+		}
+		if errors.Is(err, context.DeadlineExceeded) { // else it had come before
+			ev, err = w.Next(ctx)
+		}
+		if err != nil || ev.Node.ModifiedIndex != index {
+			t.Fatalf("got %v, %v; want the event of %d", ev, err, index)
+		}
+	}
+	if err := v3.Close(); err != nil {
+		t.Error(err)
+	}
+	var failure *client.ClusterError
+	if _, err := w.Next(ctx); !errors.As(err, &failure) {
+		t.Errorf("got %v, want a *ClusterError for a closed client", err)
+	}
+}
