@@ -36,12 +36,14 @@ func (k *keysAPI) CreateInOrder(ctx context.Context, dir, value string, opts *cl
 	if err != nil {
 		return nil, err
 	}
-	g, err := k.grantTTL(ctx, o.TTL)
-	if err != nil {
-		return nil, err
-	}
-	number, looked := max(revision, k.ahead.of(p))+1, false
-	for {
+	return k.withTTL(ctx, o.TTL, func(g grant) (*client.Response, error) {
+		return k.createInOrder(ctx, p, value, max(revision, k.ahead.of(p))+1, g)
+	})
+}
+
+// createInOrder tries numbers from one on, until one is greater than all there were.
+func (k *keysAPI) createInOrder(ctx context.Context, p place, value string, number int64, g grant) (*client.Response, error) {
+	for looked := false; ; looked = true {
 		w := creationInOrder(p, p.child(k.prefix, nameInOrder(number)), value, g, looked)
 		resp, err := k.commit(ctx, writes, w.guard, w.then, w.otherwise)
 		if err != nil {
@@ -59,7 +61,7 @@ func (k *keysAPI) CreateInOrder(ctx context.Context, dir, value string, opts *cl
 			k.drop(ctx, g)
 			return nil, e
 		}
-		number, looked = max(number, resp.Header.Revision, greatestName(p, answers))+1, true
+		number = max(number, resp.Header.Revision, greatestName(p, answers)) + 1
 	}
 }
 

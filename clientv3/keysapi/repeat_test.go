@@ -264,6 +264,24 @@ func TestLeaseThatEndsBeforeTheWrite(t *testing.T) {
 	}
 }
 
+func TestLeaseThatEndsBeforeACreationInOrder(t *testing.T) {
+	play(t, func(s *stage) {
+		if _, err := s.kapi.Get(s.Context(), "/", nil); err != nil { // to know a revision
+			s.Fatal(err)
+		}
+		s.befall(func(_ context.Context, _ any, do func() (any, error)) (any, error) {
+			<-time.After(2 * time.Hour)
+			return do()
+		})
+		if _, err := s.kapi.CreateInOrder(s.Context(), "/q", "v", &client.CreateInOrderOptions{TTL: time.Hour}); err != nil {
+			s.Error(err)
+		}
+		if names := s.children("/q"); len(names) != 1 {
+			s.Errorf("there are %q", names)
+		}
+	})
+}
+
 // Reads are repeated, by both clients.
 func TestLostReads(t *testing.T) {
 	play(t, func(s *stage) {
