@@ -116,26 +116,6 @@ func watchFromNow(st *stage, kapi client.KeysAPI) {
 	}
 }
 
-// What is in a directory outlives it, unlike in v2.
-func TestNodesOutliveADirectoryThatExpires(t *testing.T) {
-	servers := harness.ServersV3(t)
-	kapi := keysapi.New(newClient(t, start(t, servers[len(servers)-1])))
-	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
-	t.Cleanup(cancel)
-	made, err := kapi.Set(ctx, "/d", "", &client.SetOptions{Dir: true, TTL: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	set(ctx, t, kapi, "/d/x", nil)
-	ev, err := kapi.Watcher("/d", &client.WatcherOptions{AfterIndex: made.Index}).Next(ctx)
-	if err != nil || ev.Action != "expire" || ev.Node.Key != "/d" || !ev.Node.Dir {
-		t.Errorf("got %v, %v; want that the directory expires", ev, err)
-	}
-	if resp, err := kapi.Get(ctx, "/d", nil); err != nil || len(resp.Node.Nodes) != 1 || resp.Node.TTL != 0 {
-		t.Errorf("got %v, %v; want the directory with what is in it", resp, err)
-	}
-}
-
 func set(ctx context.Context, tb testing.TB, kapi client.KeysAPI, key string, opts *client.SetOptions) uint64 {
 	tb.Helper()
 	resp, err := kapi.Set(ctx, key, "v", opts)
