@@ -41,6 +41,7 @@ var docsImports = map[string]string{
 	"httptrace":   "net/http/httptrace",
 	"log":         "log",
 	"mirror":      "github.com/coreos/etcd/client/mirror",
+	"move":        "github.com/coreos/etcd/client/move",
 	"net":         "net",
 	"os":          "os",
 	"rand":        "crypto/rand",

@@ -66,10 +66,11 @@ type ModifyOptions struct {
 //     only one of the copies can be applied, early or late. If one succeeds, that
 //     was the one, and Modify has succeeded. If one is told that the index has
 //     moved, none will be applied any more. What moved it, the history of the
-//     store tells, which is the last 1,000 events: another value, or no swap, was
-//     not this write, and Modify begins anew. The same value may be this write's
-//     or another program's: the outcome is unknown, unless Unique is set. It also
-//     is where the history is gone, or does not come within 2 seconds.
+//     store tells, which is the last 1,000 events: another value, or a removal
+//     where this was none, was not this write, and Modify begins anew. The same
+//     value, or a removal, may be this write's or another program's: the outcome
+//     is unknown, unless Unique is set. It also is where the history is gone, or
+//     does not come within 2 seconds.
 //   - A creation is not sent again: the key can be deleted, and the copy that is
 //     still on its way would create it anew. The outcome is unknown, unless
 //     Unique is set and the value is there, or in the history.

@@ -100,7 +100,7 @@ func (s *swap) findOut(ctx context.Context, unknown, refusal error) (*Response, 
 	switch event := s.firstEvent(ctx); {
 	case event == nil:
 	case s.isLike(event) && known:
-		event.Index = event.Node.ModifiedIndex
+		event.Index, event.Action = event.Node.ModifiedIndex, s.action()
 		return event, nil
 	case s.isLike(event), s.creates():
 		return nil, unknown
@@ -128,10 +128,14 @@ func (s *swap) action() string {
 
 // isLike reports whether an event, the first after the node was read, is what the
 // write looks like. The write itself would be that event: it is the one that moves
-// the index from where it was.
+// the index from where it was. That it was a swap, or a delete with a condition, not
+// every KeysAPI tells: those of stores that are not v2's call it "set" or "delete".
 func (s *swap) isLike(event *Response) bool {
-	return event.Action == s.action() && (s.remove || event.Node.Value == s.value) &&
-		(s.creates() || event.PrevNode == nil || event.PrevNode.ModifiedIndex == s.index)
+	happened := Event{Kind: EventKind(event.Action)}
+	if s.remove && !happened.IsDelete() || !s.remove && (!happened.IsWrite() || event.Node.Value != s.value) {
+		return false
+	}
+	return s.creates() || event.PrevNode == nil || event.PrevNode.ModifiedIndex == s.index
 }
 
 // readBack reads the node; nil if there is no file, or no answer.

@@ -112,15 +112,30 @@ func (t *Transport) readRoots() (roots *x509.CertPool, err error) {
 	return roots, err
 }
 
+// TLSConfig makes a TLS configuration with the certificates and options of t, for
+// what speaks to the same servers in another way, such as gRPC. It is the caller's to
+// change, and stays of use after Close.
+//
+// The client certificate follows its files as that of t does. The authorities are those
+// that CAFile has when TLSConfig is called: when they change, ask again.
+func (t *Transport) TLSConfig() *tls.Config {
+	t.freshlyRooted()
+	return t.tlsConfig(t.pool.Load().roots)
+}
+
+func (t *Transport) tlsConfig(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{
+		RootCAs:              roots,
+		GetClientCertificate: t.getCert,
+		ServerName:           t.options.ServerName,
+		MinVersion:           t.options.MinTLSVersion,
+	}
+}
+
 // newPool makes a pool that trusts whom these authorities have signed.
 func (t *Transport) newPool(roots *x509.CertPool) *http.Transport {
 	o := &t.options
-	config := &tls.Config{
-		RootCAs:              roots,
-		GetClientCertificate: t.getCert,
-		ServerName:           o.ServerName,
-		MinVersion:           o.MinTLSVersion,
-	}
+	config := t.tlsConfig(roots)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(!o.DisableHTTP2)

@@ -142,6 +142,55 @@ func TestTransportReloadsTheClientCertificate(t *testing.T) {
 	}
 }
 
+// What TLSConfig gives has the options of the transport and follows the files of the
+// client certificate; it is made anew for other authorities.
+func TestTransportTLSConfig(t *testing.T) {
+	before, after := newAuthority(t, "before"), newAuthority(t, "after")
+	signer := before
+	server := serveTLS(t, nil, func() *tls.Config {
+		return &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{signer.pair(t, "etcd.example")},
+			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: before.pool(),
+		}
+	}, sayPeer)
+	dir := t.TempDir()
+	certPEM, keyPEM := before.issue(t, "first")
+	o := client.TransportOptions{
+		CAFile: write(t, dir, "ca", before.pem), CertFile: write(t, dir, "cert", certPEM), KeyFile: write(t, dir, "key", keyPEM),
+		ServerName: "etcd.example", MinTLSVersion: tls.VersionTLS13,
+	}
+	transport := newTransport(t, o)
+	config := transport.TLSConfig()
+	if config.MinVersion != tls.VersionTLS13 {
+		t.Errorf("got the least version %s", tls.VersionName(config.MinVersion))
+	}
+	peer := func(config *tls.Config) (string, error) {
+		other := &http.Transport{TLSClientConfig: config.Clone(), DisableKeepAlives: true}
+		return fetch(t.Context(), other, server.URL)
+	}
+	if got, err := peer(config); err != nil || got != "first" {
+		t.Errorf("got %q, %v; want the first certificate", got, err)
+	}
+	certPEM, keyPEM = before.issue(t, "second")
+	write(t, dir, "cert", certPEM)
+	write(t, dir, "key", keyPEM)
+	if got, err := peer(config); err != nil || got != "second" {
+		t.Errorf("got %q, %v; want the second certificate", got, err)
+	}
+
+	signer = after
+	write(t, dir, "ca", after.pem)
+	var unknown x509.UnknownAuthorityError
+	if _, err := peer(config); !errors.As(err, &unknown) {
+		t.Errorf("got %v, want that the authority is unknown", err)
+	}
+	config.ServerName = "changed"
+	transport.Close()
+	if got, err := peer(transport.TLSConfig()); err != nil || got != "second" {
+		t.Errorf("got %q, %v after the authorities have changed", got, err)
+	}
+}
+
 // The clocks of file systems tick slowly: what was replaced a moment ago may look
 // the same. What is old and looks the same is not read.
 func TestTransportReloadsWhatLooksTheSame(t *testing.T) {

@@ -63,7 +63,7 @@ func (c *caller) call(ctx context.Context, method string, request, reply any, e 
 	for {
 		var err error
 		if a.used, err = c.token.ensure(ctx); err != nil {
-			return err
+			return withoutEffect(e, err)
 		}
 		if e == reads {
 			err = c.conn.Invoke(ctx, method, request, reply, c.options...)
@@ -83,13 +83,16 @@ func (c *caller) call(ctx context.Context, method string, request, reply any, e 
 // pause. If there must not be one, it returns what to tell the user instead.
 func (c *caller) again(ctx context.Context, a *attempt, err error) error {
 	err = ContextError(ctx, err)
+	if a.unsent {
+		err = withoutEffect(a.effect, err)
+	}
 	if a.repeated == c.retries.limit {
 		return err
 	}
 	switch {
 	case c.token.canRenew(err):
 		if _, err = c.token.renew(ctx, a.used); err != nil {
-			return err
+			return withoutEffect(a.effect, err)
 		}
 	case !mayRepeat(err, a):
 		return err

@@ -127,6 +127,45 @@ func TestRepeatsWhatWasNotSent(t *testing.T) {
 	}
 }
 
+// TestHadNoEffect has calls fail in the ways that there are.
+func TestHadNoEffect(t *testing.T) {
+	at := func(address string, cfg clientv3.Config) *clientv3.Client {
+		cfg.Endpoints, cfg.MaxUnaryRetries = []string{address}, retries
+		return connect(t, cfg)
+	}
+	failing := func(err error) *clientv3.Client { return at(serve(t, answerError(err)).addr, clientv3.Config{}) }
+	for _, test := range []struct {
+		name string
+		c    *clientv3.Client
+		want bool
+		code codes.Code
+	}{
+		{"nobody is there", at(refusing(t), clientv3.Config{}), true, codes.Unavailable},
+		{"nobody gives a token", at(refusing(t), clientv3.Config{Username: "joe", Password: "secret"}), true, codes.Unavailable},
+		{"too large", at(serve(t, answerEmpty).addr, clientv3.Config{MaxCallSendMsgSize: 1}), false, codes.ResourceExhausted},
+		{"no leader", failing(rpctypes.ErrGRPCNoLeader), true, codes.Unavailable},
+		{"timeout", failing(rpctypes.ErrGRPCTimeout), false, codes.Unavailable},
+		{"broken", failing(status.Error(codes.Unavailable, "broken")), false, codes.Unavailable},
+		{"refused", failing(rpctypes.ErrGRPCPermissionDenied), false, codes.PermissionDenied},
+	} {
+		_, err := test.c.Put(t.Context(), "k", "v")
+		var coded interface{ Code() codes.Code } // an error of etcd
+		code := status.Code(err)
+		if errors.As(err, &coded) {
+			code = coded.Code()
+		}
+		if clientv3.HadNoEffect(err) != test.want || code != test.code {
+			t.Errorf("%s: HadNoEffect(%v) is not %v, or the code %v not %v", test.name, err, test.want, code, test.code)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := at(refusing(t), clientv3.Config{}).Put(ctx, "k", "v")
+	if err != context.DeadlineExceeded || clientv3.HadNoEffect(err) { //nolint:errorlint // it is promised to be bare
+		t.Errorf("a context that ends: %v", err)
+	}
+}
+
 // TestRepeatsAfterLostAnswers breaks the connection once a request has arrived:
 // reads are repeated, of writes nobody knows.
 func TestRepeatsAfterLostAnswers(t *testing.T) {

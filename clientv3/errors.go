@@ -46,6 +46,34 @@ func IsConnCanceled(err error) bool {
 	return codeOf(err) == codes.Canceled
 }
 
+// HadNoEffect reports whether err, by which a call that writes has failed, says for
+// sure that it changed nothing: there was no connection for it, no token, or no
+// leader. Where it is false, a call that was not answered may have been carried out;
+// a context's own errors are of that kind.
+func HadNoEffect(err error) bool {
+	_, unsent := errors.AsType[unsentError](err)
+	return unsent || isRefusal(err)
+}
+
+// unsentError is that of a write of which no server was told.
+type unsentError struct{ error }
+
+// Unwrap gives the error of gRPC.
+func (e unsentError) Unwrap() error { return e.error }
+
+// GRPCStatus makes it that status.
+func (e unsentError) GRPCStatus() *status.Status { return status.Convert(e.error) }
+
+// withoutEffect marks the error of a write that was not sent. Those of contexts and
+// of etcd stay as they are, as they are compared.
+func withoutEffect(e effect, err error) error {
+	_, typed := errors.AsType[rpctypes.EtcdError](err)
+	if e == reads || typed || err == context.Canceled || err == context.DeadlineExceeded { //nolint:errorlint // identity is what is asked
+		return err
+	}
+	return unsentError{err}
+}
+
 // codeOf gives the gRPC code of err, of package rpctypes or not.
 func codeOf(err error) codes.Code {
 	if typed, ok := errors.AsType[rpctypes.EtcdError](err); ok {

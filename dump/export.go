@@ -114,7 +114,7 @@ func (e *exporter) snapshot(ctx context.Context, t *tree) error {
 // read reads the store, and what hidden nodes it knows.
 func (e *exporter) read(ctx context.Context) (*tree, error) {
 	if !e.opts.SkipHistory {
-		from, to, err := e.hidden.search(ctx, e.store.kapi, e.root, &e.report)
+		from, to, err := e.hidden.search(ctx, e.store.kapi, e.root, 0, &e.report)
 		if err != nil {
 			return nil, err
 		}

@@ -66,9 +66,9 @@ func (h hiddenSet) sorted() []string {
 	return keys
 }
 
-// search adds the hidden nodes that the store's history tells of, and says from
-// which index to which it could be read.
-func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string, report *reporter) (from, to uint64, err error) {
+// search adds the hidden nodes that the store's history tells of behind an index,
+// and says from which index to which it could be read.
+func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string, after uint64, report *reporter) (from, to uint64, err error) {
 	began := time.Now()
 	head, err := (&store{kapi: kapi}).index(ctx, root)
 	slowest := time.Since(began)
@@ -77,7 +77,7 @@ func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string,
 	}
 	report.begin(PhaseSearch, 0)
 	defer report.end()
-	from = 1
+	from = after + 1
 	for range historyTries {
 		to, err = h.searchFrom(ctx, kapi, root, from, head, slowest, report)
 		oldest := oldestIndex(err)
@@ -89,12 +89,42 @@ func (h hiddenSet) search(ctx context.Context, kapi client.KeysAPI, root string,
 	return 0, 0, nil // the store forgets faster than it can be read
 }
 
-// searchFrom reads the history from an index to the head, and says how far it came.
+// HiddenSearch is what the history of a store tells of its hidden nodes.
+type HiddenSearch struct {
+	// Keys are the hidden nodes that were written, each with the hidden ones that it
+	// is in, in tree order. They need not be there any more.
+	Keys []string
+	// From and To are the indexes between which the history was read. A From that
+	// is greater than one more than the index asked for tells of a gap: the store
+	// has forgotten what was before. Both are zero if it forgets faster than it can
+	// be read.
+	From, To uint64
+}
+
+// SearchHidden looks for hidden nodes at and below root among the events behind an
+// index that the store remembers. Zero means all it remembers. It takes a request
+// for each event, and a second more where the last ones do not concern root, since
+// nobody tells the end of a history; an event that takes longer than that, and ten
+// times longer than the slowest answer before, is missed.
+//
+// The error is ctx.Err(), a [*client.InvalidInputError] or a [*StoreError]; what was
+// read before it is told, so that a search may go on behind To.
+func SearchHidden(ctx context.Context, kapi client.KeysAPI, root string, after uint64) (HiddenSearch, error) {
+	root, found, err := checkSource(ctx, kapi, root, nil)
+	if err != nil {
+		return HiddenSearch{}, err
+	}
+	from, to, err := found.search(ctx, kapi, root, after, &reporter{})
+	return HiddenSearch{Keys: found.sorted(), From: from, To: to}, err
+}
+
+// searchFrom reads the history from an index to the head, and says what it has read
+// last.
 func (h hiddenSet) searchFrom(ctx context.Context, kapi client.KeysAPI, root string, from, head uint64, slowest time.Duration, report *reporter) (to uint64, err error) {
 	// AfterIndex is one less, but never 0, which is from now on.
 	w := kapi.Watcher(root, &client.WatcherOptions{AfterIndex: max(from-1, 1), Recursive: true, Hidden: true})
-	report.begin(PhaseSearch, int64(head-from)) //nolint:gosec // at most 1,000
-	for to = from; to < head; {
+	report.begin(PhaseSearch, int64(max(head, from)-from)) //nolint:gosec // at most 1,000
+	for to = from - 1; to < head; {
 		began := time.Now()
 		event, err := nextWithin(ctx, w, max(historyPatience, slower*slowest))
 		slowest = max(slowest, time.Since(began))

@@ -24,7 +24,7 @@ func Purge(ctx context.Context, kapi client.KeysAPI, opts PurgeOptions) (Summary
 		return p.sum, err
 	}
 	if !opts.SkipHistory {
-		p.sum.HistoryFrom, p.sum.HistoryTo, err = hidden.search(ctx, kapi, root, &p.report)
+		p.sum.HistoryFrom, p.sum.HistoryTo, err = hidden.search(ctx, kapi, root, 0, &p.report)
 		if err != nil {
 			return p.sum, err
 		}

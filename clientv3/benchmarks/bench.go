@@ -15,6 +15,9 @@ type Options struct {
 	Rounds int
 	// RoundTime is how long a round takes at least; zero means 50 ms.
 	RoundTime time.Duration
+	// Short leaves no tree, and no history of events, larger than 100, whatever its
+	// row says: enough to see that it works.
+	Short bool
 }
 
 const (
@@ -25,9 +28,10 @@ const (
 // A Bench is what rows are measured with: servers, which start when a row first
 // needs them. It is for one goroutine.
 type Bench struct {
-	game    measure.Game
-	stubbed *stub
-	cluster *harness.Cluster
+	game     measure.Game
+	largest  int // how many nodes or events there are at most
+	stubbed  *stub
+	clusters map[string]*harness.Cluster // by the minor version of etcd
 }
 
 // New makes a Bench. The caller must call Close.
@@ -39,7 +43,11 @@ func New(o Options) *Bench {
 	if g.RoundTime <= 0 {
 		g.RoundTime = defaultRoundTime
 	}
-	return &Bench{game: g}
+	largest := 10_000
+	if o.Short {
+		largest = 100
+	}
+	return &Bench{game: g, largest: largest, clusters: make(map[string]*harness.Cluster)}
 }
 
 // Close ends the servers.
@@ -48,10 +56,11 @@ func (b *Bench) Close() error {
 	if b.stubbed != nil {
 		errs = append(errs, b.stubbed.close())
 	}
-	if b.cluster != nil {
-		errs = append(errs, b.cluster.Close())
+	for _, cluster := range b.clusters {
+		errs = append(errs, cluster.Close())
 	}
-	b.stubbed, b.cluster = nil, nil
+	b.stubbed = nil
+	clear(b.clusters)
 	return errors.Join(errs...)
 }
 
@@ -67,10 +76,19 @@ func (b *Bench) stub(ctx context.Context) (string, error) {
 	return b.stubbed.endpoint, nil
 }
 
-// etcd gives the endpoint of a real etcd 3.5.
-func (b *Bench) etcd(ctx context.Context) (string, error) {
-	if b.cluster == nil {
-		server, err := harness.BuildEtcd35(ctx)
+// etcd35 gives the endpoint of a real etcd 3.5, which has the v2 API too.
+func (b *Bench) etcd35(ctx context.Context) (string, error) {
+	return b.etcd(ctx, "3.5", harness.BuildEtcd35)
+}
+
+// etcd37 gives the endpoint of a real etcd 3.7.
+func (b *Bench) etcd37(ctx context.Context) (string, error) {
+	return b.etcd(ctx, "3.7", harness.BuildEtcd37)
+}
+
+func (b *Bench) etcd(ctx context.Context, minor string, build func(context.Context) (harness.Server, error)) (string, error) {
+	if b.clusters[minor] == nil {
+		server, err := build(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -78,9 +96,9 @@ func (b *Bench) etcd(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		b.cluster = cluster
+		b.clusters[minor] = cluster
 	}
-	return b.cluster.Endpoints()[0], nil
+	return b.clusters[minor].Endpoints()[0], nil
 }
 
 // play lets all peers do work on an endpoint, in turns. A round has at least so

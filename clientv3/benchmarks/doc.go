@@ -5,4 +5,7 @@
 // one after the other, again and again, and compares the medians. A stub in
 // another process answers, so that processor time and allocations are those of
 // the clients, and of the grpc-go that both share.
+//
+// In the same way clientv3/keysapi, the bridge, is compared on real servers with the
+// v2 API itself and with what a program of the v3 API does for the same.
 package benchmarks

@@ -3,6 +3,7 @@ module github.com/coreos/etcd/clientv3/benchmarks
 go 1.26.0
 
 require (
+	github.com/coreos/etcd/client v0.0.0
 	github.com/coreos/etcd/client/benchmarks v0.0.0
 	github.com/coreos/etcd/client/integration v0.0.0
 	github.com/coreos/etcd/clientv3 v0.0.0
@@ -13,7 +14,6 @@ require (
 )
 
 require (
-	github.com/coreos/etcd/client v0.0.0 // indirect
 	github.com/coreos/go-semver v0.3.1 // indirect
 	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect

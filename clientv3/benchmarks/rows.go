@@ -8,26 +8,17 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// A Row is a piece of work that the clients are compared in.
-type Row struct {
-	// Name selects the row.
-	Name string
-	// Measure does the work. Its error says why nothing was measured; a missed
-	// limit is no error.
-	Measure func(context.Context, *Bench) ([]Line, error)
-}
-
-// Rows are all rows, in the order of the table.
-func Rows() []Row {
+// clientRows compare the clients.
+func clientRows() []Row {
 	return []Row{
 		{"get", calls("Get", (*Bench).stub, equal, getOf)},
 		{"put", calls("Put", (*Bench).stub, equal, putOf)},
 		{"txn", calls("Txn", (*Bench).stub, equal, txnOf)},
 		{"watch", watches},
 		{"keepalive", keepAlives},
-		{"etcd-get", calls("Get, etcd 3.5", (*Bench).etcd, noLimit, getOf)},
-		{"etcd-put", calls("Put, etcd 3.5", (*Bench).etcd, noLimit, putOf)},
-		{"etcd-txn", calls("Txn, etcd 3.5", (*Bench).etcd, noLimit, txnOf)},
+		{"etcd-get", calls("Get, etcd 3.5", (*Bench).etcd35, noLimit, getOf)},
+		{"etcd-put", calls("Put, etcd 3.5", (*Bench).etcd35, noLimit, putOf)},
+		{"etcd-txn", calls("Txn, etcd 3.5", (*Bench).etcd35, noLimit, txnOf)},
 	}
 }
 

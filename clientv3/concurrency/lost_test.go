@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/coreos/etcd/clientv3/concurrency"
 	"github.com/coreos/etcd/clientv3/internal/fakeetcd"
 )
@@ -119,6 +122,23 @@ func TestUnlockOfUnknownOutcome(t *testing.T) {
 			server.SetFault(once(deletes, fault))
 			mustUnlock(t, m)
 			wantNoKeys(t, client, "/lock")
+		}
+	})
+}
+
+// TestServerIsFirstToSeeTheDeadline has it end a request a moment before ctx ends.
+func TestServerIsFirstToSeeTheDeadline(t *testing.T) {
+	fakeetcd.Run(t, func(t *fakeetcd.T) {
+		server, client := t.Server, t.Client
+		s := newSession(t, client)
+		defer closeAll(t, s)
+		m := concurrency.NewMutex(s, "/lock")
+		mustLock(t, m)
+		server.SetFault(once(deletes, func(context.Context, any, func() (any, error)) (any, error) {
+			return nil, status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+		}))
+		if err := m.Unlock(within(t, time.Minute)); err != context.DeadlineExceeded { //nolint:errorlint // it is returned bare
+			t.Errorf("Unlock: %v", err)
 		}
 	})
 }

@@ -241,6 +241,8 @@ func (s *Session) explain(ctx context.Context, op, key string, err error) error 
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded // The server was the first to see it.
 	case s.isOver(), errors.Is(err, rpctypes.ErrLeaseNotFound):
 		s.end(ErrSessionExpired) // what notices it may not have run yet
 		return ErrSessionExpired

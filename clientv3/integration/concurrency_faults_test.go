@@ -191,14 +191,7 @@ func TestConcurrencyUnderFaults(t *testing.T) {
 				return err
 			})
 		})
-		all := faults()
-		for _, i := range rand.Perm(len(all)) {
-			m := s.c.Member(rand.IntN(3))
-			s.Logf("%s: %s", m.Name(), all[i].name)
-			all[i].do(s, m)
-			pause(500 * time.Millisecond)
-		}
-		check(s, s.c.WaitHealthy(s.ctx))
+		s.suffer()
 		harness.WaitFor(s, storyTimeout, func() error {
 			if locks.turnsTaken() < 10 || votes.turnsTaken() < 10 {
 				return fmt.Errorf("only %d locks and %d leaders", locks.turnsTaken(), votes.turnsTaken())

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/coreos/etcd/client v0.0.0
 	github.com/coreos/etcd/client/integration v0.0.0
 	github.com/coreos/etcd/clientv3 v0.0.0
 	github.com/google/go-cmp v0.7.0
@@ -12,7 +13,6 @@ require (
 )
 
 require (
-	github.com/coreos/etcd/client v0.0.0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/ugorji/go/codec v1.3.2 // indirect

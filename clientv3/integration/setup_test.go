@@ -16,6 +16,7 @@ import (
 
 	"github.com/coreos/etcd/client/integration/harness"
 	"github.com/coreos/etcd/clientv3"
+	"github.com/coreos/etcd/clientv3/integration/rawfaults"
 )
 
 // storyTimeout bounds one story's calls, so that a hang is a failure.
@@ -47,7 +48,7 @@ func onServers(t *testing.T, servers []harness.Server, o harness.Options, tell f
 	for _, server := range servers {
 		t.Run(server.String(), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+faultTime())
+			ctx, cancel := context.WithTimeout(t.Context(), storyTimeout+rawfaults.Time())
 			t.Cleanup(cancel)
 			tell(story{T: t, server: server, c: harness.Start(t, server, o), ctx: ctx})
 		})

@@ -7,13 +7,15 @@ import (
 )
 
 const longHelp = `etcdv2dump saves the keys of an etcd v2 store to a file (export), brings them
-into another store (import), compares the two (diff), and removes what has
-been moved (purge).
+into another store (import), compares the two (diff), removes what has been
+moved (purge), and moves a store to another one while programs write (move),
+also to one that has only the v3 API.
 
 A store is named by --endpoints. Flags and environment variables are those of
 etcdctl, for its v2 API and, as aliases, for v3: ETCDCTL_ENDPOINTS,
 ETCDCTL_CA_FILE or ETCDCTL_CACERT, ETCDCTL_USERNAME or ETCDCTL_USER,
-ETCDCTL_PASSWORD, and so on. A flag goes before its variable.
+ETCDCTL_PASSWORD, and so on. A flag goes before its variable. With --api v3 it
+is a store of the v3 API that has keys of v2, as move brings them there.
 
 Every command may be interrupted at any point, and run again: what is done is
 found done, and nothing is done twice.`
@@ -21,10 +23,12 @@ found done, and nothing is done twice.`
 const longExitCodes = `Exit codes:
   0    done; for diff: no difference
   1    diff: there are differences; import: what the store holds afterwards is
-       not what the dump says; purge: the answer was not yes
+       not what the dump says; purge: the answer was not yes; move: the new
+       store differs, or the old one was written after the switch
   2    the command line or the environment is wrong; nothing was done
   3    the store was not reached, or refused
-  4    import: keys of the store were in the way, and were left as they were
+  4    import: keys of the store were in the way, and were left as they were;
+       move: the new store is not empty, was written by others, or refused keys
   5    the dump is damaged or incomplete, or can't be read or written
   130  interrupted by Ctrl-C or SIGTERM`
 
@@ -54,7 +58,8 @@ func (a *app) command() *cobra.Command {
 	flags.SortFlags = false
 	a.connection.define(flags)
 	flags.BoolVar(&a.json, "json", a.json, "print the result, and an error too, as JSON on stdout")
-	root.AddCommand(a.exportCommand(), a.importCommand(), a.diffCommand(), a.purgeCommand(), a.versionCommand())
+	root.AddCommand(a.exportCommand(), a.importCommand(), a.diffCommand(), a.moveCommand(), a.purgeCommand(), a.versionCommand())
+	completeWords(root, "api", apiAuto, apiV2, apiV3)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
 		cmd.DisableFlagsInUseLine = true

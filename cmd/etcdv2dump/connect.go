@@ -23,15 +23,14 @@ type store struct {
 // patient with a cluster that does not answer, which would hide a typing error.
 func (a *app) open(ctx context.Context, urls []string) (store, error) {
 	conn := &a.connection
-	if conn.username != "" && conn.password == "" {
-		password, err := a.askPassword(ctx, conn.username)
-		if errors.Is(err, errNoTerminal) {
-			return store{}, usageErrorf("user %s has no password, and there is no terminal to ask for it: use --username NAME:PASSWORD or ETCDCTL_PASSWORD", conn.username)
-		}
-		if err != nil {
-			return store{}, err
-		}
-		conn.password = password
+	if err := a.needPassword(ctx, conn, "--username NAME:PASSWORD or ETCDCTL_PASSWORD"); err != nil {
+		return store{}, err
+	}
+	if conn.api != apiV2 {
+		named := *conn
+		named.endpoints = urls
+		s, _, err := a.openNamed(ctx, &named, "the store")
+		return s, err
 	}
 	transport, err := client.NewTransport(client.TransportOptions{
 		CAFile: conn.caFile, CertFile: conn.certFile, KeyFile: conn.keyFile,
@@ -52,6 +51,19 @@ func (a *app) open(ctx context.Context, urls []string) (store, error) {
 		return store{}, fmt.Errorf("the store is not there: %w", err)
 	}
 	return s, nil
+}
+
+// needPassword asks for a password that is missing.
+func (a *app) needPassword(ctx context.Context, conn *connection, instead string) error {
+	if conn.username == "" || conn.password != "" {
+		return nil
+	}
+	password, err := a.askPassword(ctx, conn.username)
+	if errors.Is(err, errNoTerminal) {
+		return usageErrorf("user %s has no password, and there is no terminal to ask for it: use %s", conn.username, instead)
+	}
+	conn.password = password
+	return err
 }
 
 func (c *connection) client(ctx context.Context, transport http.RoundTripper, urls []string) (client.Client, error) {

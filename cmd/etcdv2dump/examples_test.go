@@ -50,6 +50,26 @@ func TestExamplesOfHelpWork(t *testing.T) {
 	}
 }
 
+// TestExamplesOfMoveWork runs those of move, whose other store has only the v3 API.
+func TestExamplesOfMoveWork(t *testing.T) {
+	t.Parallel()
+	old := startEtcd(t, harness.Options{})
+	target, bridge := startEtcd37(t, harness.Options{})
+	must[*client.Response](t)(keysOf(t, old.Endpoints()...).Set(t.Context(), "/app/port", "80", nil))
+	where := strings.NewReplacer("http://old:2379", old.Endpoints()[0], "http://new:2379", target.Endpoints()[0])
+	for _, line := range examplesOf(t, "move") {
+		if !strings.Contains(line, "--once") {
+			continue // It does not end by itself: TestMoveOnATerminal runs it.
+		}
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", where.Replace(line)).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s\n%v\n%s", line, err, out)
+		}
+	}
+	wantValue(t, bridge, "/app/port", "80")
+	wantValue(t, bridge, "/v2/shop/port", "80")
+}
+
 // examplesOf gives the commands in the help of a command, that of the whole for
 // an empty name.
 func examplesOf(t *testing.T, name string) []string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/etcd/client"
 	"github.com/coreos/etcd/client/dump"
+	"github.com/coreos/etcd/client/move"
 )
 
 // The exit codes, as they stand in --help and in README.md.
@@ -59,7 +60,7 @@ func (a *app) classify(ctx context.Context, err error) ending {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return ending{code: exitInterrupted, kind: "interrupted", message: "interrupted", hint: a.onceMore}
 	}
-	end := ending{message: strings.TrimPrefix(err.Error(), "dump: ")}
+	end := ending{message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "dump: "), "move: ")}
 	switch {
 	case a.running == "", isA[usageError](err), isA[*client.InvalidInputError](err):
 		end.code, end.kind, end.hint = exitUsage, "usage", a.help
@@ -69,8 +70,15 @@ func (a *app) classify(ctx context.Context, err error) ending {
 		end.code, end.kind = exitDifferent, "declined"
 	case isA[*dump.VerifyError](err):
 		end.code, end.kind = exitDifferent, "verification"
-	case isA[*dump.ConflictError](err):
+	case errors.Is(err, errLate):
+		end.code, end.kind = exitDifferent, "late"
+	case isA[*move.DifferenceError](err):
+		end.code, end.kind, end.hint = exitDifferent, "verification", a.onceMore
+	case isA[*dump.ConflictError](err), isA[*move.ConflictError](err), isA[*move.NotEmptyError](err):
 		end.code, end.kind = exitConflict, "conflict"
+	case isA[*move.RefusedError](err):
+		end.code, end.kind = exitConflict, "refused"
+		end.hint = "--allow-refused switches without them."
 	case isA[*dump.FormatError](err), errors.Is(err, dump.ErrTruncated), isA[dumpError](err), isA[*fs.PathError](err):
 		end.code, end.kind, end.hint = exitDump, "dump", a.onceMore
 	default:

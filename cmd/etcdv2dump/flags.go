@@ -28,6 +28,9 @@ type connection struct {
 
 	timeout      time.Duration
 	totalTimeout time.Duration
+
+	api    string // one of apiV2, apiV3 and apiAuto
+	prefix string // of keys in a v3 store
 }
 
 // A setting is a flag with the environment variables that stand for it where it
@@ -66,6 +69,14 @@ func aliased(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = "username"
 	case "endpoint", "peers":
 		name = "endpoints"
+	case "to-cacert":
+		name = "to-ca-file"
+	case "to-cert":
+		name = "to-cert-file"
+	case "to-key":
+		name = "to-key-file"
+	case "to-user":
+		name = "to-username"
 	}
 	return pflag.NormalizedName(name)
 }
@@ -80,6 +91,8 @@ func (c *connection) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.keyFile, "key-file", "", "the `FILE` with the certificate's key")
 	flags.StringVarP(&c.username, "username", "u", "", "log in as `NAME[:PASSWORD]`; without a password the terminal asks")
 	flags.StringVar(&c.password, "password", "", "the `PASSWORD` for --username; ETCDCTL_PASSWORD keeps it out of ps")
+	flags.StringVar(&c.api, "api", apiV2, "the `API` of the store: v2, v3, or auto, which is v2 where it is served")
+	flags.StringVar(&c.prefix, "prefix", "", "the keys are below this `PREFIX` of a v3 store")
 	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "for a member to begin its answer to one request")
 	flags.DurationVar(&c.totalTimeout, "total-timeout", 0, "for the whole command; 0 means no bound")
 }
@@ -120,6 +133,15 @@ func (s setting) fromEnvironment(flags *pflag.FlagSet, env func(string) (string,
 func (c *connection) check() error {
 	if (c.certFile == "") != (c.keyFile == "") {
 		return usageErrorf("--cert-file and --key-file go together, and one of them is missing")
+	}
+	if err := checkAPI("--api", c.api); err != nil {
+		return err
+	}
+	if c.api == apiV2 && c.prefix != "" {
+		return usageErrorf("--prefix is for a v3 store: say --api v3")
+	}
+	if c.api != apiV2 && c.discoverySRV != "" {
+		return usageErrorf("--api %s needs --endpoints in place of --discovery-srv", c.api)
 	}
 	if c.timeout < 0 || c.totalTimeout < 0 {
 		return usageErrorf("--timeout and --total-timeout can't be negative")

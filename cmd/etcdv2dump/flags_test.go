@@ -80,7 +80,7 @@ func TestConnectionComesFromFlagsThenEnvironment(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tt.want.timeout = defaultTimeout
+			tt.want.timeout, tt.want.api = defaultTimeout, apiV2
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(connection{})); diff != "" {
 				t.Errorf("wanted -, got +:\n%s", diff)
 			}
@@ -97,6 +97,9 @@ func TestConnectionsThatCanNotBe(t *testing.T) {
 	}{
 		{name: "certificate without key", args: "--cert-file c", says: "--key-file"},
 		{name: "negative time", args: "--timeout -1s", says: "--timeout"},
+		{name: "no such API", args: "--api v4", says: "--api"},
+		{name: "a prefix of v2", args: "--prefix /p", says: "--prefix"},
+		{name: "v3 by SRV records", args: "--api v3 -D example.com", says: "--endpoints"},
 		{name: "password without user", args: "--password p", says: "--username"},
 		{name: "two places, by flags", args: "--endpoints http://a:1 -D example.com", says: "leave one out"},
 		{name: "two places, by variables", env: map[string]string{"ETCDCTL_ENDPOINTS": "http://a:1", "ETCDCTL_DISCOVERY_SRV": "b"}, says: "leave one out"},

@@ -1,5 +1,6 @@
 // Etcdv2dump saves the keys of an etcd v2 store to a file, brings them into
-// another one, compares the two, and removes what has been moved.
+// another one, compares the two, removes what has been moved, and moves a store
+// while programs write to it.
 //
 // etcdv2dump --help teaches its use; README.md shows a session.
 package main
@@ -33,6 +34,7 @@ func runUntilSignal() int {
 	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
 	return run(ctx, os.Args[1:], surroundings{
 		env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, tty: "/dev/tty",
+		notifySwitch: notifySwitch,
 	})
 }
 
@@ -42,6 +44,7 @@ type surroundings struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	tty            string // the file of the terminal that controls the process
+	notifySwitch   func() (told <-chan os.Signal, stop func())
 }
 
 // run is the whole command, and returns its exit code. The end of ctx is what a

@@ -21,24 +21,27 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"etcd":  scriptEtcd,
-			"exits": scriptExits,
-			"put":   scriptPut,
+			"etcd":   scriptEtcd(harness.BuildEtcd35),
+			"etcd37": scriptEtcd(harness.BuildEtcd37),
+			"exits":  scriptExits,
+			"put":    scriptPut,
 		},
 	})
 }
 
 // scriptEtcd starts an etcd for each name, and sets the variable of that name
 // to its URL.
-func scriptEtcd(ts *testscript.TestScript, _ bool, names []string) {
-	ctx := context.Background()
-	server, err := harness.BuildEtcd35(ctx)
-	ts.Check(err)
-	for _, name := range names {
-		cluster, err := harness.StartCluster(ctx, server, harness.Options{})
+func scriptEtcd(build func(context.Context) (harness.Server, error)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, names []string) {
+		ctx := context.Background()
+		server, err := build(ctx)
 		ts.Check(err)
-		ts.Defer(func() { ts.Check(cluster.Close()) })
-		ts.Setenv(name, cluster.Endpoints()[0])
+		for _, name := range names {
+			cluster, err := harness.StartCluster(ctx, server, harness.Options{})
+			ts.Check(err)
+			ts.Defer(func() { ts.Check(cluster.Close()) })
+			ts.Setenv(name, cluster.Endpoints()[0])
+		}
 	}
 }
 

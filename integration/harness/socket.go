@@ -32,9 +32,12 @@ func StartOnSocket(tb testing.TB, s Server, serverTLS *ServerTLS) (file, adverti
 	name := fmt.Sprintf("localhost:%d", own[0]) // of the socket, and nobody else's
 	advertised, peer := "unix://"+name, "http://127.0.0.1:"+strconv.Itoa(own[0])
 	args := []string{
-		"--name", "m0", "--data-dir", "data", "--enable-v2=true",
+		"--name", "m0", "--data-dir", "data",
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "m0=" + peer,
 		"--heartbeat-interval", strconv.Itoa(heartbeatMillis), "--election-timeout", strconv.Itoa(electionMillis), noSync,
+	}
+	if s.knowsV2() {
+		args = append(args, "--enable-v2=true")
 	}
 	m := &Member{cluster: &Cluster{health: &http.Client{Timeout: 2 * time.Second}}, listenClient: "http://localhost"}
 	var config *tls.Config

@@ -105,35 +105,6 @@ func (s *store) read(r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	return reply, nil
 }
 
-func (s *store) txn(r *pb.TxnRequest) (*pb.TxnResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reply := &pb.TxnResponse{Succeeded: true}
-	for _, compare := range r.Compare {
-		reply.Succeeded = reply.Succeeded && s.holds(compare)
-	}
-	ops := r.Failure
-	if reply.Succeeded {
-		ops = r.Success
-	}
-	for _, op := range ops {
-		if put := op.GetRequestPut(); put != nil && put.Lease != 0 && s.leases[put.Lease] == nil {
-			return nil, rpctypes.ErrGRPCLeaseNotFound
-		}
-	}
-	events := len(s.events)
-	for _, op := range ops {
-		response, err := s.do(op)
-		if err != nil {
-			return nil, err
-		}
-		reply.Responses = append(reply.Responses, response)
-	}
-	s.commit(events)
-	reply.Header = s.header()
-	return reply, nil
-}
-
 // commit makes a revision of what has happened since there were that many events.
 func (s *store) commit(before int) {
 	if len(s.events) == before {
@@ -144,61 +115,6 @@ func (s *store) commit(before int) {
 	s.changed = make(chan struct{})
 }
 
-func (s *store) holds(c *pb.Compare) bool {
-	found := s.matching(0, c.Key, c.RangeEnd)
-	if len(found) == 0 {
-		if c.Target == pb.Compare_VALUE {
-			return false
-		}
-		found = []*mvccpb.KeyValue{{}}
-	}
-	return !slices.ContainsFunc(found, func(kv *mvccpb.KeyValue) bool { return !holdsFor(c, kv) })
-}
-
-func holdsFor(c *pb.Compare, kv *mvccpb.KeyValue) bool {
-	var order int
-	switch c.Target {
-	case pb.Compare_VERSION:
-		order = cmp.Compare(kv.Version, c.GetVersion())
-	case pb.Compare_CREATE:
-		order = cmp.Compare(kv.CreateRevision, c.GetCreateRevision())
-	case pb.Compare_MOD:
-		order = cmp.Compare(kv.ModRevision, c.GetModRevision())
-	case pb.Compare_VALUE:
-		order = bytes.Compare(kv.Value, c.GetValue())
-	case pb.Compare_LEASE:
-		order = cmp.Compare(kv.Lease, c.GetLease())
-	}
-	switch c.Result {
-	case pb.Compare_EQUAL:
-		return order == 0
-	case pb.Compare_GREATER:
-		return order > 0
-	case pb.Compare_LESS:
-		return order < 0
-	default:
-		return order != 0
-	}
-}
-
-func (s *store) do(op *pb.RequestOp) (*pb.ResponseOp, error) {
-	if get := op.GetRequestRange(); get != nil {
-		reply, err := s.read(get)
-		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: reply}}, err
-	}
-	if put := op.GetRequestPut(); put != nil {
-		s.put(put)
-		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponsePut{ResponsePut: &pb.PutResponse{}}}, nil
-	}
-	r := op.GetRequestDeleteRange()
-	deleted := s.matching(0, r.Key, r.RangeEnd)
-	for _, kv := range deleted {
-		s.delete(kv)
-	}
-	reply := &pb.DeleteRangeResponse{Deleted: int64(len(deleted))}
-	return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseDeleteRange{ResponseDeleteRange: reply}}, nil
-}
-
 func (s *store) put(r *pb.PutRequest) {
 	next := s.revision + 1
 	kv := &mvccpb.KeyValue{
@@ -206,6 +122,9 @@ func (s *store) put(r *pb.PutRequest) {
 	}
 	if before := s.keys[string(r.Key)]; before != nil {
 		kv.CreateRevision, kv.Version = before.CreateRevision, before.Version+1
+		if r.IgnoreValue {
+			kv.Value = before.Value
+		}
 	}
 	s.keys[string(r.Key)] = kv
 	s.events = append(s.events, &mvccpb.Event{Type: mvccpb.Event_PUT, Kv: kv})

@@ -1,5 +1,6 @@
-// Compare measures clientv3 beside go.etcd.io/etcd/client/v3 and prints a Markdown
-// table. It exits with 1 when it can't measure; a limit that is missed is told in
+// Compare measures clientv3 beside go.etcd.io/etcd/client/v3, and the bridge of
+// clientv3/keysapi beside the v2 API and plain clientv3, and prints Markdown tables. It
+// exits with 1 when it can't measure; a limit that is missed is told in
 // the table alone, for the machine may have been busy.
 package main
 
@@ -28,8 +29,10 @@ func main() {
 	list := flag.Bool("list", false, "print the names of the rows")
 	flag.Parse()
 	if *list {
-		for _, r := range benchmarks.Rows() {
-			fmt.Println(r.Name)
+		for _, c := range benchmarks.Contests() {
+			for _, r := range c.Rows {
+				fmt.Println(r.Name)
+			}
 		}
 		return
 	}
@@ -49,9 +52,36 @@ func compare(ctx context.Context, run string, o benchmarks.Options) error {
 		return err
 	}
 	b := benchmarks.New(o)
+	var failures []error
+	measuredAny := false
+	for _, c := range benchmarks.Contests() {
+		lines, err := measureRows(ctx, b, chosen, c.Rows)
+		if err != nil {
+			failures = append(failures, err)
+		}
+		if len(lines) == 0 {
+			continue
+		}
+		if !measuredAny {
+			fmt.Printf("Measured on %s: medians of rounds played in turns, ± half the distance between the quartiles.\n", measure.Machine())
+		}
+		measuredAny = true
+		fmt.Print("\n", c.Table(lines))
+	}
+	if err := b.Close(); err != nil {
+		failures = append(failures, err)
+	}
+	if !measuredAny && len(failures) == 0 {
+		failures = append(failures, fmt.Errorf("no row matches %q", run))
+	}
+	return errors.Join(append(failures, context.Cause(ctx))...)
+}
+
+// measureRows gives the lines of those rows that are chosen and could be measured.
+func measureRows(ctx context.Context, b *benchmarks.Bench, chosen *regexp.Regexp, rows []benchmarks.Row) ([]benchmarks.Line, error) {
 	var lines []benchmarks.Line
 	var failures []error
-	for _, r := range benchmarks.Rows() {
+	for _, r := range rows {
 		if !chosen.MatchString(r.Name) || ctx.Err() != nil {
 			continue
 		}
@@ -64,13 +94,5 @@ func compare(ctx context.Context, run string, o benchmarks.Options) error {
 		fmt.Fprintf(os.Stderr, " %.1f s\n", time.Since(began).Seconds())
 		lines = append(lines, measured...)
 	}
-	if err := b.Close(); err != nil {
-		failures = append(failures, err)
-	}
-	if len(lines) == 0 && len(failures) == 0 {
-		failures = append(failures, fmt.Errorf("no row matches %q", run))
-	}
-	fmt.Printf("Measured on %s: medians of rounds played in turns, ± half the distance between the quartiles.\n\n%s",
-		measure.Machine(), benchmarks.Table(lines))
-	return errors.Join(append(failures, context.Cause(ctx))...)
+	return lines, errors.Join(failures...)
 }

@@ -1,0 +1,68 @@
+package keysapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/clientv3"
+)
+
+// callError gives an error of the v3 client the form that it has in KeysAPI and
+// MembersAPI. Those of contexts stay as they are.
+func callError(err error, k kind) error {
+	if err == nil || err == context.Canceled || err == context.DeadlineExceeded { //nolint:errorlint // others may wrap one, as of a client that is closed
+		return err
+	}
+	switch {
+	case isDenial(err):
+		return refusal(client.ErrorCodeUnauthorized, rpctypes.ErrorDesc(err), 0)
+	case isFailure(err):
+		unknown := k != reads && !clientv3.HadNoEffect(err)
+		return &client.ClusterError{
+			Errors: []error{err}, Attempts: []client.Attempt{{Sent: unknown, Err: err}}, OutcomeUnknown: unknown,
+		}
+	}
+	return &client.ReplyError{StatusCode: statusOf(err), Message: rpctypes.ErrorDesc(err), Err: err}
+}
+
+func codeOf(err error) codes.Code {
+	if typed, ok := errors.AsType[rpctypes.EtcdError](err); ok {
+		return typed.Code()
+	}
+	return status.Code(err)
+}
+
+func isDenial(err error) bool {
+	switch codeOf(err) {
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return true
+	}
+	return errors.Is(err, rpctypes.ErrAuthFailed) || errors.Is(err, rpctypes.ErrUserEmpty)
+}
+
+// isFailure reports whether err is no answer, but what became of a call instead.
+func isFailure(err error) bool {
+	switch codeOf(err) {
+	case codes.Unavailable, codes.Unknown, codes.Internal, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.DataLoss:
+		return true
+	}
+	return false
+}
+
+func statusOf(err error) int {
+	switch codeOf(err) {
+	case codes.NotFound:
+		return http.StatusNotFound
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case codes.AlreadyExists, codes.FailedPrecondition:
+		return http.StatusConflict
+	}
+	return http.StatusBadRequest
+}
