@@ -20,7 +20,8 @@
 // migrate writes it. A directory is a key that ends in a slash, with an empty value;
 // migrated directories have none and are there as long as something is in them. A
 // directory with nodes of CreateInOrder has a key that ends in a slash and a NUL, with
-// the greatest name that was given there. Other keys with a NUL, and those whose names are empty, are not seen.
+// the greatest name that was given there. Other keys with a NUL, and those whose names
+// are empty, are not seen.
 //
 // An index is a revision. A write is one transaction, which also has what is needed to
 // tell why it was refused; a write with a TTL grants a lease before it, and a Get of
@@ -33,9 +34,10 @@
 //
 // A refusal is a client.Error with the code, status, message, cause and index of v2.
 // Without enough permissions, or with a wrong password, it has the code 110. A failure
-// of a call is a *client.ClusterError. Anything else that the server says, as that its
-// space is used up, is a *client.ReplyError that wraps an error of package rpctypes.
-// Error.Endpoint is empty.
+// of a call is a *client.ClusterError, in which there is a client.Error of the code 301
+// where the cluster says that it has no leader, and 300 where it gives another reason.
+// Anything else that the server says, as that its space is used up, is a
+// *client.ReplyError that wraps an error of package rpctypes. Error.Endpoint is empty.
 //
 // Failed calls are repeated as client.KeysAPI says. Reads are, for more than two
 // seconds, and so is a write of which no server was told. A call that no member has a

@@ -24,11 +24,35 @@ func callError(err error, k kind) error {
 		return refusal(client.ErrorCodeUnauthorized, rpctypes.ErrorDesc(err), 0)
 	case isFailure(err):
 		unknown := k != reads && !clientv3.HadNoEffect(err)
+		err = withCode(err)
 		return &client.ClusterError{
 			Errors: []error{err}, Attempts: []client.Attempt{{Sent: unknown, Err: err}}, OutcomeUnknown: unknown,
 		}
 	}
 	return &client.ReplyError{StatusCode: statusOf(err), Message: rpctypes.ErrorDesc(err), Err: err}
+}
+
+// A codedError is a failure that the cluster itself has told, with the code that v2 has
+// for it.
+type codedError struct {
+	error
+	v2 client.Error
+}
+
+// Unwrap gives the error of the v3 client and that of v2.
+func (e *codedError) Unwrap() []error { return []error{e.error, e.v2} }
+
+// withCode gives a failure its code: 301 without a leader, 300 for the rest of what
+// the cluster could not do.
+func withCode(err error) error {
+	if _, told := errors.AsType[rpctypes.EtcdError](err); !told {
+		return err
+	}
+	code := client.ErrorCodeRaftInternal
+	if errors.Is(err, rpctypes.ErrNoLeader) || errors.Is(err, rpctypes.ErrLeaderChanged) || errors.Is(err, rpctypes.ErrTimeoutDueToLeaderFail) {
+		code = client.ErrorCodeLeaderElect
+	}
+	return &codedError{err, refusal(code, rpctypes.ErrorDesc(err), 0)}
 }
 
 func codeOf(err error) codes.Code {

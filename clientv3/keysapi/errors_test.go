@@ -24,6 +24,12 @@ const (
 	replied                // *client.ReplyError
 )
 
+// v2Codes are the codes of those failures that v2 has one for.
+var v2Codes = map[error]int{
+	rpctypes.ErrGRPCTimeout: client.ErrorCodeRaftInternal, rpctypes.ErrGRPCStopped: client.ErrorCodeRaftInternal, rpctypes.ErrGRPCCorrupt: client.ErrorCodeRaftInternal,
+	rpctypes.ErrGRPCTimeoutDueToLeaderFail: client.ErrorCodeLeaderElect, rpctypes.ErrGRPCNoLeader: client.ErrorCodeLeaderElect,
+}
+
 func TestErrorsOfTheServer(t *testing.T) {
 	for _, tt := range []struct {
 		said   error
@@ -67,6 +73,9 @@ func TestErrorsOfTheServer(t *testing.T) {
 					}
 					if tt.is != nil && !errors.Is(err, tt.is) {
 						s.Errorf("%s: %v is not %v", name, err, tt.is)
+					}
+					if said, has := errors.AsType[client.Error](err); tt.means != denied && (said.Code != v2Codes[tt.said] || has != (said.Code != 0)) {
+						s.Errorf("%s: the code %d, want %d", name, said.Code, v2Codes[tt.said])
 					}
 				}
 			})

@@ -138,6 +138,10 @@ func refusal(code int, cause string, index uint64) client.Error {
 		e.Message, e.StatusCode = "Directory not empty", http.StatusForbidden
 	case client.ErrorCodeEventIndexCleared:
 		e.Message = "The event in requested index is outdated and cleared"
+	case client.ErrorCodeRaftInternal:
+		e.Message, e.StatusCode = "Raft Internal Error", http.StatusInternalServerError
+	case client.ErrorCodeLeaderElect:
+		e.Message, e.StatusCode = "During Leader Election", http.StatusInternalServerError
 	case client.ErrorCodeUnauthorized:
 		e.Message, e.StatusCode = "The request requires user authentication", http.StatusUnauthorized
 	}
