@@ -7,6 +7,7 @@
 MODULES = . integration benchmarks cmd/etcdv2dump clientv3 clientv3/integration clientv3/benchmarks
 
 FUZZTIME = 10s
+BRIDGEFUZZTIME = 300x
 RACECOUNT = 5
 MINCOVER = 90.0
 TESTTIMEOUT = 20m
@@ -46,7 +47,8 @@ faults: ## play all fault scenarios at full length and print their table; FAULTS
 race: ## run the library's tests RACECOUNT times under the race detector
 	@go test -race -shuffle=on -count=$(RACECOUNT) -timeout=$(TESTTIMEOUT) ./...
 
-fuzz: ## fuzz each target of the library for FUZZTIME
+# Of the bridge, coverage is not the same from play to play: to minimize is in vain.
+fuzz: ## fuzz each target of the library for FUZZTIME, and the bridge for BRIDGEFUZZTIME
 	@for p in . ./dump; do \
 		list=$$(go test -list '^Fuzz' $$p) || { echo "$$list"; exit 1; }; \
 		targets=$$(echo "$$list" | grep '^Fuzz') || { echo "fuzz: no targets in $$p" >&2; exit 1; }; \
@@ -55,6 +57,8 @@ fuzz: ## fuzz each target of the library for FUZZTIME
 			go test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $$p || exit 1; \
 		done; \
 	done
+	@echo "fuzz FuzzBridge $(BRIDGEFUZZTIME)"
+	@cd clientv3/integration && go test -run='^$$' -fuzz='^FuzzBridge$$' -fuzzminimizetime=1x -fuzztime=$(BRIDGEFUZZTIME) ./bridge
 
 cover: ## measure the root package's coverage; fail below MINCOVER percent
 	@go test -covermode=atomic -coverprofile=coverage.out .
@@ -65,7 +69,7 @@ cover: ## measure the root package's coverage; fail below MINCOVER percent
 bench: ## compare with the historic client and bare net/http in a table; BENCH selects rows
 	@cd benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
-benchv3: ## compare clientv3 with go.etcd.io/etcd/client/v3 in a table; BENCH selects rows
+benchv3: ## compare clientv3 with go.etcd.io/etcd/client/v3, and the bridge with the v2 API, in tables; BENCH selects rows
 	@cd clientv3/benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
 lint: ## check format, go.mod files, go vet and golangci-lint in each module

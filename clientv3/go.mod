@@ -3,6 +3,7 @@ module github.com/coreos/etcd/clientv3
 go 1.26.0
 
 require (
+	github.com/coreos/etcd/client v0.0.0
 	go.etcd.io/etcd/api/v3 v3.7.3
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.6
@@ -11,12 +12,10 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-require github.com/ugorji/go/codec v1.3.2 // indirect
-
 require (
-	github.com/coreos/etcd/client v0.0.0
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
+	github.com/ugorji/go/codec v1.3.2 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
