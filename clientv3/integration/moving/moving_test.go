@@ -17,7 +17,7 @@ import (
 )
 
 // storyTimeout bounds the calls of one test, so that a hang is a failure.
-const storyTimeout = 90 * time.Second
+const storyTimeout = 4 * time.Minute
 
 func TestMain(m *testing.M) { harness.Main(m, 1) }
 
