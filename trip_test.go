@@ -92,7 +92,7 @@ func waitingStacks(t *testing.T) (n int) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "propagateCancel") {
+		if strings.Contains(stack, "propagateCancel.func") {
 			t.Errorf("a goroutine waits for the end of a context:\n%s", stack)
 		}
 		if strings.Contains(stack, "net/http.(*persistConn)") || strings.Contains(stack, "client.(*httpWatcher)") {

@@ -69,6 +69,7 @@ type proof struct {
 	c         *harness.Cluster
 	writer    *numberedWriter
 	followers []*follower
+	began     uint64 // the index before the followers were started
 	rand      *rand.Rand
 	rounds    []round
 }
@@ -161,9 +162,7 @@ func (p *proof) ahead() uint64 {
 	slowest := last
 	for _, f := range p.followers {
 		f.mu.Lock()
-		if f.last > 0 {
-			slowest = min(slowest, f.last)
-		}
+		slowest = min(slowest, max(f.last, p.began)) // One from now may have seen nothing yet.
 		f.mu.Unlock()
 	}
 	return last - slowest

@@ -52,7 +52,8 @@ func (p *proof) begin(writers int, pace func() bool) (stop func()) {
 	p.writer = newWriter(p.T, dir, p.c.Members())
 	p.writer.pace = pace
 	eventually(p.T, func(ctx context.Context) error { return p.writer.write(ctx, p.writer.key(0), "first") })
-	p.followers = watchers(dir, p.writer.last(""))
+	p.began = p.writer.last("")
+	p.followers = watchers(dir, p.began)
 	stop = startFollowing(p.T, p.c, p.followers)
 	p.writer.start(p.Context(), writers)
 	return stop
