@@ -71,20 +71,7 @@ type DifferenceError struct {
 
 // Error gives the number and the first few keys.
 func (e *DifferenceError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "move: the target differs in %d nodes", e.Total)
-	if e.Total == 1 {
-		b.Reset()
-		b.WriteString("move: the target differs in 1 node")
-	}
-	for i, d := range e.Differences {
-		if i == 3 {
-			b.WriteString(", …")
-			break
-		}
-		fmt.Fprintf(&b, "%s %q (%s)", separator(i), d.Key, d.what())
-	}
-	return b.String()
+	return summary("differs in", e.Total, e.Differences, func(d Difference) string { return fmt.Sprintf("%q (%s)", d.Key, d.what()) })
 }
 
 func (d *Difference) what() string {
@@ -111,30 +98,31 @@ type RefusedError struct {
 
 // Error gives the number, and the first few keys with what the target said.
 func (e *RefusedError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "move: the target refused %d nodes", e.Total)
-	if e.Total == 1 {
-		b.Reset()
-		b.WriteString("move: the target refused 1 node")
-	}
-	for i, r := range e.Refused {
-		if i == 3 {
-			b.WriteString(", …")
-			break
-		}
-		fmt.Fprintf(&b, "%s %q (%v)", separator(i), r.Key, r.Err)
-	}
-	return b.String()
+	return summary("refused", e.Total, e.Refused, func(r Refusal) string { return fmt.Sprintf("%q (%v)", r.Key, r.Err) })
 }
 
 // Unwrap gives what the target said of the first one.
 func (e *RefusedError) Unwrap() error { return e.Refused[0].Err }
 
-func separator(i int) string {
-	if i == 0 {
-		return ":"
+// summary says what the target does with how many nodes, and lists the first few.
+func summary[T any](does string, total int64, known []T, item func(T) string) string {
+	noun := "nodes"
+	if total == 1 {
+		noun = "node"
 	}
-	return ","
+	const most = 3
+	items := make([]string, 0, most)
+	for _, node := range known[:min(most, len(known))] {
+		items = append(items, item(node))
+	}
+	if len(known) > most {
+		items = append(items, "…")
+	}
+	text := fmt.Sprintf("move: the target %s %d %s", does, total, noun)
+	if len(items) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(items, ", ")
 }
 
 func isNil(field string) error { return &client.InvalidInputError{Field: field, Reason: "it is nil"} }
