@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // change applies a change.
 func (im *importer) change(ctx context.Context, c *Change) error {
-	key := moved(c.Node.Key, im.from, im.root)
+	key := keypath.Moved(c.Node.Key, im.from, im.root)
 	im.count(func(sum *ImportSummary) { sum.Changes++ })
 	if im.opts.DryRun {
 		return nil

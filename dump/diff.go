@@ -5,6 +5,8 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const defaultTolerance = 5 * time.Second
@@ -107,7 +109,7 @@ func (d *differ) below(ns nodes) (*Node, string, error) {
 	if err != nil || n == nil {
 		return nil, "", err
 	}
-	return n, moved(n.Key, ns.root(), "/"), nil
+	return n, keypath.Moved(n.Key, ns.root(), "/"), nil
 }
 
 // ask looks for a hidden node in the source that has not listed it. It is false if
@@ -117,7 +119,7 @@ func (d *differ) ask(ctx context.Context, ns nodes, key string) (bool, error) {
 		return false, nil
 	}
 	d.askedFor = key
-	return true, ns.ask(ctx, moved(key, "/", ns.root()))
+	return true, ns.ask(ctx, keypath.Moved(key, "/", ns.root()))
 }
 
 func (d *differ) isSame(left, right *Node) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // Export writes a dump of all at and below opts.Root to w, and with opts.Follow the
@@ -60,7 +61,7 @@ func checkSource(ctx context.Context, kapi client.KeysAPI, root string, hidden [
 	case kapi == nil:
 		return "", nil, isNil("KeysAPI")
 	}
-	root, err := cleanKey("Root", root)
+	root, err := keypath.Clean("Root", root)
 	if err != nil {
 		return "", nil, err
 	}
@@ -215,7 +216,7 @@ func (e *exporter) unlessBegun(err error) error {
 // change writes what an event says.
 func (e *exporter) change(event *client.Response) error {
 	c := Change{Kind: client.EventKind(event.Action), Index: event.Node.ModifiedIndex, Node: toNode(event.Node)}
-	if !isWithin(c.Node.Key, e.root) { // a directory has gone that the root was in
+	if !keypath.IsWithin(c.Node.Key, e.root) { // a directory has gone that the root was in
 		c.Node = Node{Key: e.root, Modified: c.Index}
 	}
 	if err := e.out.change(&c); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const (
@@ -31,11 +32,11 @@ type hiddenSet map[string]struct{}
 func hiddenKeys(root string, paths []string) (hiddenSet, error) {
 	set := hiddenSet{}
 	for _, path := range paths {
-		key, err := cleanKey("Hidden", path)
+		key, err := keypath.Clean("Hidden", path)
 		if err != nil {
 			return nil, err
 		}
-		if !isWithin(key, root) || !set.add(root, key) {
+		if !keypath.IsWithin(key, root) || !set.add(root, key) {
 			return nil, &client.InvalidInputError{
 				Field: "Hidden", Value: path,
 				Reason: fmt.Sprintf("no element of it below the root %q begins with \"_\"", root),
@@ -47,7 +48,7 @@ func hiddenKeys(root string, paths []string) (hiddenSet, error) {
 
 // add notes what there is to ask for to have key; it is false if it is not hidden.
 func (h hiddenSet) add(root, key string) bool {
-	if !isWithin(key, root) {
+	if !keypath.IsWithin(key, root) {
 		return false
 	}
 	on := hiddenOn(root, key)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const defaultParallel = 32
@@ -197,7 +198,7 @@ func (im *importer) line(ctx context.Context, rec *Record, total int64) error {
 
 // begin begins with a snapshot.
 func (im *importer) begin(ctx context.Context, h *Header, total int64) error {
-	root, err := cleanKey("Root", cmp.Or(im.opts.Root, h.Root))
+	root, err := keypath.Clean("Root", cmp.Or(im.opts.Root, h.Root))
 	if err != nil {
 		return err
 	}

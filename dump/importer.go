@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // importer brings a store to what a dump says. One goroutine reads the dump and
@@ -80,7 +81,7 @@ func newSnapshotImport(ctx context.Context, im *importer, before *tree, resync b
 
 // node brings one node of the store to what the dump says.
 func (s *snapshotImport) node(ctx context.Context, n *Node) error {
-	key := moved(n.Key, s.from, s.root)
+	key := keypath.Moved(n.Key, s.from, s.root)
 	s.count(func(sum *ImportSummary) {
 		if n.Dir {
 			sum.Directories++
@@ -189,8 +190,8 @@ func (im *importer) expireTogether(n *Node, there *client.Node) bool {
 
 func expires(n *client.Node) bool { return n.Expiration != nil || n.TTL > 0 }
 
-// within is isWithin for a prefix that may be none.
-func within(key, prefix string) bool { return prefix != "" && isWithin(key, prefix) }
+// within is keypath.IsWithin for a prefix that may be none.
+func within(key, prefix string) bool { return prefix != "" && keypath.IsWithin(key, prefix) }
 
 // leave has a node of the store, and what is below it, left out of the comparison.
 func (s *snapshotImport) leave(key string) { s.leaveOut = append(s.leaveOut, key) }
@@ -222,7 +223,7 @@ func (s *snapshotImport) passUpTo(key string) error {
 		switch {
 		case there == nil || key != "" && compareKeys(there.Key, key) >= 0:
 			return nil
-		case key != "" && isWithin(key, there.Key), within(there.Key, s.passed), there.Key == s.root && s.from == "/":
+		case key != "" && keypath.IsWithin(key, there.Key), within(there.Key, s.passed), there.Key == s.root && s.from == "/":
 			s.before.pop()
 			continue
 		}

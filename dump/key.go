@@ -4,31 +4,12 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
-// cleanKey gives a key as the server says it: "/" for the root, and else no slash
-// at the end.
-func cleanKey(field, key string) (string, error) {
-	var b strings.Builder
-	for element := range strings.SplitSeq(key, "/") {
-		switch element {
-		case "":
-		case ".", "..":
-			return "", &client.InvalidInputError{Field: field, Value: key, Reason: `it has the element "` + element + `"`}
-		default:
-			b.WriteString("/" + element)
-		}
-	}
-	if b.Len() == 0 {
-		return "/", nil
-	}
-	return b.String(), nil
-}
-
-// isClean reports whether cleanKey leaves a key as it is.
+// isClean reports whether keypath.Clean leaves a key as it is.
 func isClean(key string) bool {
-	clean, err := cleanKey("key", key)
+	clean, err := keypath.Clean("key", key)
 	return err == nil && clean == key
 }
 
@@ -49,30 +30,9 @@ func compareKeys(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// isWithin reports whether key is dir or below it.
-func isWithin(key, dir string) bool {
-	if dir == "/" {
-		return true
-	}
-	rest, ok := strings.CutPrefix(key, dir)
-	return ok && (rest == "" || rest[0] == '/')
-}
-
 // isHidden reports whether the last element of a key hides it.
 func isHidden(key string) bool {
 	return strings.HasPrefix(key[strings.LastIndexByte(key, '/')+1:], "_")
-}
-
-// moved gives key, which is within from, its place within to.
-func moved(key, from, to string) string {
-	if from == to {
-		return key
-	}
-	rest := strings.TrimPrefix(key, strings.TrimSuffix(from, "/"))
-	if rest == "/" {
-		rest = ""
-	}
-	return cmp.Or(strings.TrimSuffix(to, "/")+rest, "/")
 }
 
 // hiddenOn gives the hidden nodes on the way from root to key, key included: what

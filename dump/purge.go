@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // Purge removes everything below opts.Root, and not the root itself, as no server
@@ -66,7 +67,7 @@ func (p *purger) remove(ctx context.Context, t *tree) error {
 				return err
 			}
 		}
-		for n := top; n != nil && isWithin(n.Key, key); n = t.peek() {
+		for n := top; n != nil && keypath.IsWithin(n.Key, key); n = t.peek() {
 			p.count(n)
 			t.pop()
 		}

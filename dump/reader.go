@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // maxLine bounds what is held of a dump. No server takes a value that long.
@@ -157,7 +158,7 @@ func (r *Reader) checkNode(n *Node) error {
 	switch {
 	case !isClean(n.Key) || strings.IndexByte(n.Key, 0) >= 0:
 		return r.wrong(fmt.Sprintf("%q is no key", n.Key), nil)
-	case n.Key == "/" || !isWithin(n.Key, r.root):
+	case n.Key == "/" || !keypath.IsWithin(n.Key, r.root):
 		return r.wrong(fmt.Sprintf("%q is not within the root %q", n.Key, r.root), nil)
 	case n.Dir && n.Value != "":
 		return r.wrong(fmt.Sprintf("the directory %q has a value", n.Key), nil)

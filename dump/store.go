@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const (
@@ -40,7 +41,7 @@ func (s *store) get(ctx context.Context, key string, recursive bool) (*client.Re
 // index gives the store's index, at the cost of a read that most likely finds
 // nothing.
 func (s *store) index(ctx context.Context, root string) (uint64, error) {
-	key := moved("/_", "/", root)
+	key := keypath.Moved("/_", "/", root)
 	r, err := s.kapi.Get(ctx, key, &client.GetOptions{Quorum: true})
 	var missing client.Error
 	switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // tree walks through a snapshot of a store in tree order. Hidden nodes, which each
@@ -115,7 +116,7 @@ func (t *tree) skip() {
 	top := &t.open[len(t.open)-1]
 	within := (*top)[0].Key
 	*top = (*top)[1:]
-	for len(t.hidden) > 0 && isWithin(t.hidden[0].Key, within) {
+	for len(t.hidden) > 0 && keypath.IsWithin(t.hidden[0].Key, within) {
 		t.hidden = t.hidden[1:]
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"slices"
+
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // verify reads the store again, and compares what it has of the dump.
@@ -32,18 +34,18 @@ func (s *snapshotImport) digestOf(t *tree) Counts {
 	got := newDigest()
 	out := s.leaveOut
 	for n := t.peek(); n != nil; n = t.peek() {
-		for len(out) > 0 && compareKeys(out[0], n.Key) < 0 && !isWithin(n.Key, out[0]) {
+		for len(out) > 0 && compareKeys(out[0], n.Key) < 0 && !keypath.IsWithin(n.Key, out[0]) {
 			out = out[1:]
 		}
 		switch {
 		case n.Key == s.root && s.from == "/":
 			t.pop()
 			continue
-		case len(out) > 0 && isWithin(n.Key, out[0]), expires(n):
+		case len(out) > 0 && keypath.IsWithin(n.Key, out[0]), expires(n):
 			t.skip()
 			continue
 		}
-		got.add(moved(n.Key, s.root, s.from), n.Dir, n.Value)
+		got.add(keypath.Moved(n.Key, s.root, s.from), n.Dir, n.Value)
 		s.report.step(n.Key)
 		t.pop()
 	}
@@ -86,6 +88,6 @@ func (s *snapshotImport) isLeftOut(d *Difference) bool {
 	if s.expires(d.Right) || d.Left != nil && d.Left.Expiration != nil {
 		return true
 	}
-	key := moved(d.Key, "/", s.root)
-	return slices.ContainsFunc(s.leaveOut, func(out string) bool { return isWithin(key, out) })
+	key := keypath.Moved(d.Key, "/", s.root)
+	return slices.ContainsFunc(s.leaveOut, func(out string) bool { return keypath.IsWithin(key, out) })
 }

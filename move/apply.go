@@ -5,17 +5,18 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // apply begins to apply a change.
 func (m *Move) apply(c change) error {
-	key, err := cleanKey("key", c.Node.Key)
+	key, err := keypath.Clean("key", c.Node.Key)
 	switch {
 	case err != nil:
 		return m.source.named("watch", m.source.root, err)
-	case isWithin(m.source.root, key):
+	case keypath.IsWithin(m.source.root, key):
 		return m.applyRoot(c)
-	case !isWithin(key, m.source.root), isHiddenBelow(key, m.source.root):
+	case !keypath.IsWithin(key, m.source.root), isHiddenBelow(key, m.source.root):
 		return nil // the history tells of hidden nodes, and not always
 	}
 	return m.lanes.do(key, func(ctx context.Context) error {

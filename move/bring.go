@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // shortestTTL is for a node that is about to expire: if it does, the source says so.
@@ -171,7 +172,7 @@ func (m *Move) accept(key string) {
 	m.change(func(s *state) { delete(s.refused, key) })
 }
 
-func (m *Move) targetKey(key string) string { return moved(key, m.source.root, m.target.root) }
+func (m *Move) targetKey(key string) string { return keypath.Moved(key, m.source.root, m.target.root) }
 
 // ttlOf gives the time that a node has left that was read at a time, by how long ago
 // that was: the clocks of the servers may be wrong.

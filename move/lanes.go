@@ -3,6 +3,8 @@ package move
 import (
 	"context"
 	"sync"
+
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // lanes do jobs side by side, but those of one key, and of a directory and what is
@@ -53,7 +55,7 @@ func (l *lanes) end(key string, err error) {
 
 func (l *lanes) isBusy(key string) bool {
 	for other := range l.busy {
-		if isWithin(key, other) || isWithin(other, key) {
+		if keypath.IsWithin(key, other) || keypath.IsWithin(other, key) {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // MarkName is the name of the hidden key in the directory of the target that says
@@ -129,7 +130,7 @@ func (m *Move) writeMark(ctx context.Context, before *mark) error {
 // checkApart makes sure that no side is within the other: the mark of the one would
 // be seen in the other.
 func (m *Move) checkApart(ctx context.Context) error {
-	if !isWithin(m.source.root, m.target.root) && !isWithin(m.target.root, m.source.root) {
+	if !keypath.IsWithin(m.source.root, m.target.root) && !keypath.IsWithin(m.target.root, m.source.root) {
 		return nil
 	}
 	n, _, err := m.source.get(ctx, m.markKey(), false)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const (
@@ -86,15 +87,15 @@ func newMove(ctx context.Context, from, to client.KeysAPI, opts *Options) (*Move
 	}
 	m.opts.TTLTolerance = cmp.Or(opts.TTLTolerance, defaultTolerance)
 	var err error
-	if m.opts.From, err = cleanKey("From", opts.From); err != nil {
+	if m.opts.From, err = keypath.Clean("From", opts.From); err != nil {
 		return nil, err
 	}
-	if m.opts.To, err = cleanKey("To", cmp.Or(opts.To, m.opts.From)); err != nil {
+	if m.opts.To, err = keypath.Clean("To", cmp.Or(opts.To, m.opts.From)); err != nil {
 		return nil, err
 	}
 	for _, path := range opts.Hidden {
-		key, err := cleanKey("Hidden", path)
-		if err == nil && (!isWithin(key, m.opts.From) || !m.noteHidden(key)) {
+		key, err := keypath.Clean("Hidden", path)
+		if err == nil && (!keypath.IsWithin(key, m.opts.From) || !m.noteHidden(key)) {
 			err = &client.InvalidInputError{Field: "Hidden", Value: path, Reason: `no element of it below From begins with "_"`}
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 // state is what is known of a move.
@@ -90,7 +91,7 @@ func (s *state) noteApplied(c change) {
 // forget is for a node that is gone with all below it.
 func (s *state) forget(key string) {
 	delete(s.expiring, key)
-	maps.DeleteFunc(s.refused, func(refused string, _ error) bool { return isWithin(refused, key) })
+	maps.DeleteFunc(s.refused, func(refused string, _ error) bool { return keypath.IsWithin(refused, key) })
 }
 
 func (m *Move) isRefused(key string) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/etcd/client"
+	"github.com/coreos/etcd/client/internal/keypath"
 )
 
 const (
@@ -216,7 +217,7 @@ func (m *Move) isLeftOut(key string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for refused := range m.state.refused {
-		if isWithin(key, refused) {
+		if keypath.IsWithin(key, refused) {
 			return true
 		}
 	}
