@@ -86,7 +86,7 @@ type EventsOptions struct {
 	Buffer int
 
 	// Retry, unless nil, is called with each error that is not final, before it
-	// is tried again. It must not block. Trace.WatchRearmed is told of the same.
+	// is tried again. It must not block. Trace.WatchRestarted is told of the same.
 	Retry func(error)
 }
 

@@ -25,8 +25,8 @@ func ExampleTrace() {
 				fmt.Println(r.Method, r.Path, "may be repeated:", r.Class)
 				fmt.Println("->", r.Verdict, r.StatusCode, "sent:", r.Sent, "error:", r.Err)
 			},
-			EndpointSuspected: func(client.SuspicionInfo) { fmt.Println("-> asked last from now on") },
-			EndpointCleared:   func(client.SuspicionInfo) { fmt.Println("-> well again") },
+			EndpointUnhealthy: func(client.HealthInfo) { fmt.Println("-> asked last from now on") },
+			EndpointHealthy:   func(client.HealthInfo) { fmt.Println("-> healthy again") },
 		},
 	})
 	if err != nil {
@@ -41,12 +41,12 @@ func ExampleTrace() {
 		fmt.Println(err)
 	}
 	// Output:
-	// PUT /v2/keys/lock may be repeated: once
+	// PUT /v2/keys/lock may be repeated: at-most-once
 	// -> stop 0 sent: true error: EOF
 	// -> asked last from now on
 	// GET /v2/keys/lock may be repeated: read
 	// -> answered 200 sent: true error: <nil>
-	// -> well again
+	// -> healthy again
 }
 
 // Find out how long one call takes, and at how many endpoints.

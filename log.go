@@ -35,7 +35,7 @@ func (s *sight) logCall(ctx context.Context, method, path string, failed *Cluste
 		slog.String("error", textForLog(failed)))
 }
 
-func (s *sight) logSuspicion(ctx context.Context, message string, info SuspicionInfo) {
+func (s *sight) logSuspicion(ctx context.Context, message string, info HealthInfo) {
 	if !s.logs(ctx, slog.LevelDebug) {
 		return
 	}
@@ -46,7 +46,7 @@ func (s *sight) logSuspicion(ctx context.Context, message string, info Suspicion
 	s.log.LogAttrs(ctx, slog.LevelDebug, message, attrs...)
 }
 
-func (s *sight) logRearm(ctx context.Context, info RearmInfo) {
+func (s *sight) logRearm(ctx context.Context, info WatchRestartInfo) {
 	if !s.logs(ctx, slog.LevelDebug) {
 		return
 	}
@@ -54,7 +54,7 @@ func (s *sight) logRearm(ctx context.Context, info RearmInfo) {
 	if info.Err != nil {
 		attrs = append(attrs, slog.String("error", textForLog(info.Err)))
 	}
-	s.log.LogAttrs(ctx, slog.LevelDebug, "etcd watch is made again", attrs...)
+	s.log.LogAttrs(ctx, slog.LevelDebug, "etcd watch restarted", attrs...)
 }
 
 func (s *sight) logSync(ctx context.Context, err error, retry time.Duration) {

@@ -75,7 +75,7 @@ func (s *sending) try(ctx context.Context, i int) (r *reply, done bool, err erro
 	began := s.begin(ep)
 	r, a, unread := s.ask(ctx, ep)
 	if a.ended {
-		s.finish(ctx, ep, began, &a, outcomeQuiet)
+		s.finish(ctx, ep, began, &a, outcomeIdle)
 		if a.elsewhere {
 			s.leave(ctx, i, a.err)
 		}

@@ -67,7 +67,7 @@ func (s *sending) finish(ctx context.Context, ep *endpoint, began time.Time, a *
 		AttemptInfo: s.info(ep), Sent: a.sent, StatusCode: a.status, Redirects: a.redirects,
 		Duration: time.Since(began), Err: a.err, Verdict: o.String(),
 	}
-	if o == outcomeQuiet {
+	if o == outcomeIdle {
 		result.Err = nil
 	}
 	for trace := range s.audience.all {
@@ -106,24 +106,24 @@ func (s *sending) callFailed(ctx context.Context) {
 // suspected notes that something is held against ep.
 func (s *sight) suspected(ctx context.Context, ep *endpoint, why error) {
 	ep.counts.suspected.Add(1)
-	info := SuspicionInfo{Endpoint: ep.name, Err: why}
+	info := HealthInfo{Endpoint: ep.name, Err: why}
 	for trace := range s.audienceOf(ctx).all {
-		if trace.EndpointSuspected != nil {
-			trace.EndpointSuspected(info)
+		if trace.EndpointUnhealthy != nil {
+			trace.EndpointUnhealthy(info)
 		}
 	}
-	s.logSuspicion(ctx, "etcd endpoint is suspect", info)
+	s.logSuspicion(ctx, "etcd endpoint is unhealthy", info)
 }
 
 // cleared notes that nothing is held against ep any more.
 func (s *sight) cleared(ctx context.Context, ep *endpoint) {
-	info := SuspicionInfo{Endpoint: ep.name}
+	info := HealthInfo{Endpoint: ep.name}
 	for trace := range s.audienceOf(ctx).all {
-		if trace.EndpointCleared != nil {
-			trace.EndpointCleared(info)
+		if trace.EndpointHealthy != nil {
+			trace.EndpointHealthy(info)
 		}
 	}
-	s.logSuspicion(ctx, "etcd endpoint is well again", info)
+	s.logSuspicion(ctx, "etcd endpoint is healthy again", info)
 }
 
 // probed notes what a probe has found. ep need not be one of the client's.
@@ -167,7 +167,7 @@ func (c *httpClusterClient) synced(ctx context.Context, began time.Time, err err
 
 // rearmed notes that a watch by c, which may be anybody's, is about to be made
 // again.
-func rearmed(ctx context.Context, c Client, info RearmInfo) {
+func rearmed(ctx context.Context, c Client, info WatchRestartInfo) {
 	who := audience{ofCall: tracesOf(ctx)}
 	own := ownClient(c)
 	if own != nil {
@@ -179,8 +179,8 @@ func rearmed(ctx context.Context, c Client, info RearmInfo) {
 		}
 	}
 	for trace := range who.all {
-		if trace.WatchRearmed != nil {
-			trace.WatchRearmed(info)
+		if trace.WatchRestarted != nil {
+			trace.WatchRestarted(info)
 		}
 	}
 	if own != nil {

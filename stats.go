@@ -11,7 +11,7 @@ import (
 //
 // Each number is exact, but they are read one after the other while calls go on.
 // What an attempt came to is read before the attempts are, so that Attempts is at
-// least Answered + Failed + Quiet + Cancelled; the rest are on their way.
+// least Answered + Failed + IdlePolls + Cancelled; the rest are on their way.
 type Stats struct {
 	Calls           uint64 `json:"calls"`           // of the APIs and Do, with those that the client makes itself; each long poll is one
 	CallsFailed     uint64 `json:"callsFailed"`     // which ended with a *ClusterError
@@ -23,12 +23,12 @@ type Stats struct {
 	Attempts  uint64 `json:"attempts"`  // to get a call answered by an endpoint
 	Answered  uint64 `json:"answered"`  // attempts that gave the result of a call, be it a refusal
 	Failed    uint64 `json:"failed"`    // attempts that failed
-	Quiet     uint64 `json:"quiet"`     // long polls that broke off without an event, which is no failure
+	IdlePolls uint64 `json:"idlePolls"` // long polls that broke off without an event, which is no failure
 	Cancelled uint64 `json:"cancelled"` // attempts whose context ended first
 	Failovers uint64 `json:"failovers"` // attempts that were made because others of the same call had failed
 
-	Retries uint64 `json:"retries"` // watches that were made again after all endpoints had failed, or history was lost
-	Rearmed uint64 `json:"rearmed"` // watches that were made again because a long poll had ended without an event
+	Retries       uint64 `json:"retries"`       // watches that were made again after all endpoints had failed, or history was lost
+	WatchRestarts uint64 `json:"watchRestarts"` // watches that were made again because a long poll had ended without an event
 
 	Probes       uint64 `json:"probes"`       // of the health of endpoints
 	ProbesFailed uint64 `json:"probesFailed"` // those that found nobody there
@@ -43,19 +43,19 @@ type Stats struct {
 // on when SetEndpoints or Sync find it again, and are gone with it when they do
 // not; the totals in Stats keep them.
 type EndpointStats struct {
-	Endpoint string `json:"endpoint"` // without credentials
-	Pinned   bool   `json:"pinned"`   // calls begin with it, unless it is suspect
-	Suspect  bool   `json:"suspect"`  // it failed, and is asked after all others
+	Endpoint  string `json:"endpoint"`  // without credentials
+	Pinned    bool   `json:"pinned"`    // calls begin with it, unless it is suspect
+	Unhealthy bool   `json:"unhealthy"` // it failed, and is asked after all others
 
 	Attempts  uint64 `json:"attempts"` // as in Stats, and so on
 	Answered  uint64 `json:"answered"`
 	Failed    uint64 `json:"failed"`
-	Quiet     uint64 `json:"quiet"`
+	IdlePolls uint64 `json:"idlePolls"`
 	Cancelled uint64 `json:"cancelled"`
 
-	Suspected    uint64 `json:"suspected"` // how often it became suspect
-	Probes       uint64 `json:"probes"`
-	ProbesFailed uint64 `json:"probesFailed"`
+	BecameUnhealthy uint64 `json:"becameUnhealthy"` // how often it became suspect
+	Probes          uint64 `json:"probes"`
+	ProbesFailed    uint64 `json:"probesFailed"`
 
 	LastFailure time.Time `json:"lastFailure,omitzero"` // of an attempt; zero: never
 }
@@ -94,8 +94,8 @@ func (c *httpClusterClient) stats() Stats {
 	s := Stats{
 		CallsFailed: t.callsFailed.Load(), UnknownOutcomes: t.unknown.Load(), Redirects: t.redirects.Load(),
 		Answered: t.outcomes[outcomeAnswered].Load(), Failed: t.outcomes[outcomeNext].Load() + t.outcomes[outcomeStop].Load(),
-		Quiet: t.outcomes[outcomeQuiet].Load(), Cancelled: t.outcomes[outcomeCancelled].Load(), Failovers: t.failovers.Load(),
-		Retries: t.retries.Load(), Rearmed: t.rearmed.Load(),
+		IdlePolls: t.outcomes[outcomeIdle].Load(), Cancelled: t.outcomes[outcomeCancelled].Load(), Failovers: t.failovers.Load(),
+		Retries: t.retries.Load(), WatchRestarts: t.rearmed.Load(),
 		ProbesFailed: t.probesFailed.Load(), SyncsFailed: t.syncsFailed.Load(),
 	}
 	// After what came of them.
@@ -105,7 +105,7 @@ func (c *httpClusterClient) stats() Stats {
 	view := c.pool.view()
 	for _, ep := range view.given {
 		e := ep.counts.stats()
-		e.Endpoint, e.Pinned, e.Suspect = ep.name, ep == view.at(0), c.isSuspect(ep)
+		e.Endpoint, e.Pinned, e.Unhealthy = ep.name, ep == view.at(0), c.isSuspect(ep)
 		s.Endpoints = append(s.Endpoints, e)
 	}
 	return s
@@ -114,8 +114,8 @@ func (c *httpClusterClient) stats() Stats {
 func (n *endpointCounts) stats() EndpointStats {
 	e := EndpointStats{
 		Answered: n.outcomes[outcomeAnswered].Load(), Failed: n.outcomes[outcomeNext].Load() + n.outcomes[outcomeStop].Load(),
-		Quiet: n.outcomes[outcomeQuiet].Load(), Cancelled: n.outcomes[outcomeCancelled].Load(),
-		Suspected: n.suspected.Load(), ProbesFailed: n.probesFailed.Load(),
+		IdlePolls: n.outcomes[outcomeIdle].Load(), Cancelled: n.outcomes[outcomeCancelled].Load(),
+		BecameUnhealthy: n.suspected.Load(), ProbesFailed: n.probesFailed.Load(),
 	}
 	e.Attempts, e.Probes = n.attempts.Load(), n.probes.Load()
 	if at := n.lastFailure.Load(); at != 0 {

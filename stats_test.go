@@ -29,23 +29,23 @@ func statsOf(t *testing.T, c client.Client) client.Stats {
 // endpoint's.
 func wantSums(t *testing.T, s client.Stats) {
 	t.Helper()
-	if s.Attempts != s.Answered+s.Failed+s.Quiet+s.Cancelled || s.Requests != s.Attempts+s.Redirects {
+	if s.Attempts != s.Answered+s.Failed+s.IdlePolls+s.Cancelled || s.Requests != s.Attempts+s.Redirects {
 		t.Errorf("the sums are wrong: %+v", s)
 	}
 	var of client.Stats
 	for _, e := range s.Endpoints {
-		if e.Attempts != e.Answered+e.Failed+e.Quiet+e.Cancelled {
+		if e.Attempts != e.Answered+e.Failed+e.IdlePolls+e.Cancelled {
 			t.Errorf("the sums are wrong: %+v", e)
 		}
 		of.Attempts += e.Attempts
 		of.Answered += e.Answered
 		of.Failed += e.Failed
-		of.Quiet += e.Quiet
+		of.IdlePolls += e.IdlePolls
 		of.Cancelled += e.Cancelled
 		of.Probes += e.Probes
 		of.ProbesFailed += e.ProbesFailed
 	}
-	if of.Attempts != s.Attempts || of.Answered != s.Answered || of.Failed != s.Failed || of.Quiet != s.Quiet ||
+	if of.Attempts != s.Attempts || of.Answered != s.Answered || of.Failed != s.Failed || of.IdlePolls != s.IdlePolls ||
 		of.Cancelled != s.Cancelled || of.Probes != s.Probes || of.ProbesFailed != s.ProbesFailed {
 		t.Errorf("the endpoints don't make up the whole: %+v", s)
 	}
@@ -80,9 +80,9 @@ func TestStats(t *testing.T) {
 		c := newClient(t, f, "http://root:secret@etcd")
 		kapi := client.NewKeysAPI(c)
 		wantJSON(t, statsOf(t, c), `{"calls":0,"callsFailed":0,"unknownOutcomes":0,"requests":0,"redirects":0,"attempts":0,"answered":0,
-			"failed":0,"quiet":0,"cancelled":0,"failovers":0,"retries":0,"rearmed":0,"probes":0,"probesFailed":0,"syncs":0,"syncsFailed":0,
-			"endpoints":[{"endpoint":"http://etcd","pinned":true,"suspect":false,"attempts":0,"answered":0,"failed":0,"quiet":0,"cancelled":0,
-			"suspected":0,"probes":0,"probesFailed":0}]}`)
+			"failed":0,"idlePolls":0,"cancelled":0,"failovers":0,"retries":0,"watchRestarts":0,"probes":0,"probesFailed":0,"syncs":0,"syncsFailed":0,
+			"endpoints":[{"endpoint":"http://etcd","pinned":true,"unhealthy":false,"attempts":0,"answered":0,"failed":0,"idlePolls":0,"cancelled":0,
+			"becameUnhealthy":0,"probes":0,"probesFailed":0}]}`)
 
 		get := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -118,9 +118,9 @@ func TestStats(t *testing.T) {
 		s := statsOf(t, c)
 		wantSums(t, s)
 		wantJSON(t, s, `{"calls":10,"callsFailed":3,"unknownOutcomes":1,"requests":11,"redirects":1,"attempts":10,"answered":4,
-			"failed":3,"quiet":1,"cancelled":2,"failovers":0,"retries":1,"rearmed":1,"probes":1,"probesFailed":1,"syncs":1,"syncsFailed":1,
-			"endpoints":[{"endpoint":"http://etcd","pinned":true,"suspect":true,"attempts":10,"answered":4,"failed":3,"quiet":1,"cancelled":2,
-			"suspected":3,"probes":1,"probesFailed":1,"lastFailure":"2000-01-01T00:00:02.1Z"}]}`)
+			"failed":3,"idlePolls":1,"cancelled":2,"failovers":0,"retries":1,"watchRestarts":1,"probes":1,"probesFailed":1,"syncs":1,"syncsFailed":1,
+			"endpoints":[{"endpoint":"http://etcd","pinned":true,"unhealthy":true,"attempts":10,"answered":4,"failed":3,"idlePolls":1,"cancelled":2,
+			"becameUnhealthy":3,"probes":1,"probesFailed":1,"lastFailure":"2000-01-01T00:00:02.1Z"}]}`)
 	})
 }
 
@@ -140,7 +140,7 @@ func TestStatsOfFailovers(t *testing.T) {
 		}
 		for _, e := range got.Endpoints {
 			isVictim := e.Endpoint == "http://"+hosts(s.fakeTransport)[0]
-			if e.Suspect != isVictim || e.Pinned == isVictim || isVictim != (e.Suspected == 1) {
+			if e.Unhealthy != isVictim || e.Pinned == isVictim || isVictim != (e.BecameUnhealthy == 1) {
 				t.Errorf("got %+v", e)
 			}
 		}

@@ -26,19 +26,19 @@ type Trace struct {
 	// AttemptStart.
 	AttemptDone func(AttemptResult)
 
-	// EndpointSuspected is called when something is first held against an
-	// endpoint, which is then asked after all others, and EndpointCleared when it
+	// EndpointUnhealthy is called when something is first held against an
+	// endpoint, which is then asked after all others, and EndpointHealthy when it
 	// has answered again. Where Config.StallInterval is negative a suspicion
 	// may also lapse, and nothing says so.
-	EndpointSuspected func(SuspicionInfo)
-	EndpointCleared   func(SuspicionInfo)
+	EndpointUnhealthy func(HealthInfo)
+	EndpointHealthy   func(HealthInfo)
 
 	// ProbeDone is called when an endpoint has been asked for its health. A
 	// probe is shared by all who wait for it, so it is told to Config.Trace only.
 	ProbeDone func(ProbeInfo)
 
-	// WatchRearmed is called when a Watcher or Events is about to ask again.
-	WatchRearmed func(RearmInfo)
+	// WatchRestarted is called when a Watcher or Events is about to ask again.
+	WatchRestarted func(WatchRestartInfo)
 
 	// SyncDone is called when a Sync has ended, be it one of AutoSync.
 	SyncDone func(SyncInfo)
@@ -49,7 +49,7 @@ type AttemptInfo struct {
 	Endpoint string // without credentials
 	Method   string // of HTTP
 	Path     string // of the URL, escaped, below the endpoint's own; without the query, which may hold values
-	Class    string // "read", "idempotent" or "once": when it may be sent again
+	Class    string // "read", "idempotent" or "at-most-once": when it may be sent again
 	LongPoll bool   // the reply may take for ever
 	Number   int    // 1 for the first attempt of a call, 2 for the next
 }
@@ -70,15 +70,15 @@ type AttemptResult struct {
 	//     there is one left.
 	//   - "stop": the endpoint failed and the call with it, for another one
 	//     could apply the write a second time; or there was no request to make.
-	//   - "quiet": a long poll ended without an event, which is no failure.
+	//   - "idle": a long poll ended without an event, which is no failure.
 	//   - "cancelled": the context ended first.
 	Verdict string
 }
 
-// SuspicionInfo is what is held against an endpoint.
-type SuspicionInfo struct {
+// HealthInfo is what is held against an endpoint.
+type HealthInfo struct {
 	Endpoint string // without credentials
-	Err      error  // why; nil for EndpointCleared
+	Err      error  // why; nil for EndpointHealthy
 }
 
 // ProbeInfo is one GET /health, with a GET /version where that is late.
@@ -89,14 +89,14 @@ type ProbeInfo struct {
 	// Result is what the endpoint is:
 	//   - "good": the member answers.
 	//   - "no quorum": it answers, and is cut off from its cluster.
-	//   - "stranger": something answers that is no member: a proxy perhaps.
+	//   - "not etcd": something answers that is no member: a proxy perhaps.
 	//   - "none": nothing answers.
-	//   - "left": whoever asked has gone before there was an answer.
+	//   - "abandoned": whoever asked has gone before there was an answer.
 	Result string
 }
 
-// RearmInfo is a watch that is about to be made again.
-type RearmInfo struct {
+// WatchRestartInfo is a watch that is about to be made again.
+type WatchRestartInfo struct {
 	Path  string        // of the URL, escaped
 	Err   error         // why; nil when the long poll ended without an event, which is no failure
 	Pause time.Duration // until then
@@ -158,7 +158,7 @@ func (c retryClass) String() string {
 	case classIdempotent:
 		return "idempotent"
 	default:
-		return "once"
+		return "at-most-once"
 	}
 }
 
@@ -169,14 +169,14 @@ const (
 	outcomeAnswered outcome = iota
 	outcomeNext
 	outcomeStop
-	outcomeQuiet
+	outcomeIdle
 	outcomeCancelled
 	outcomes // how many there are
 )
 
 // String says what AttemptResult.Verdict says.
 func (o outcome) String() string {
-	return [outcomes]string{"answered", "next", "stop", "quiet", "cancelled"}[o]
+	return [outcomes]string{"answered", "next", "stop", "idle", "cancelled"}[o]
 }
 
 // outcomeOf is what a verdict makes of an attempt.
@@ -194,9 +194,9 @@ func (p pulse) String() string {
 	case pulseNoQuorum:
 		return "no quorum"
 	case pulseStranger:
-		return "stranger"
+		return "not etcd"
 	case pulseUnasked:
-		return "left"
+		return "abandoned"
 	default:
 		return "none"
 	}

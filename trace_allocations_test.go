@@ -14,10 +14,10 @@ func idleTrace() *client.Trace {
 	return &client.Trace{
 		AttemptStart:      func(client.AttemptInfo) {},
 		AttemptDone:       func(client.AttemptResult) {},
-		EndpointSuspected: func(client.SuspicionInfo) {},
-		EndpointCleared:   func(client.SuspicionInfo) {},
+		EndpointUnhealthy: func(client.HealthInfo) {},
+		EndpointHealthy:   func(client.HealthInfo) {},
 		ProbeDone:         func(client.ProbeInfo) {},
-		WatchRearmed:      func(client.RearmInfo) {},
+		WatchRestarted:    func(client.WatchRestartInfo) {},
 		SyncDone:          func(client.SyncInfo) {},
 	}
 }

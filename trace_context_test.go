@@ -18,10 +18,10 @@ func (w *witness) naming(name string) *client.Trace {
 	return &client.Trace{
 		AttemptStart:      func(a client.AttemptInfo) { w.say("%s start %d", name, a.Number) },
 		AttemptDone:       func(r client.AttemptResult) { w.say("%s %s %d", name, r.Verdict, r.Number) },
-		EndpointSuspected: func(client.SuspicionInfo) { w.say("%s suspect", name) },
-		EndpointCleared:   func(client.SuspicionInfo) { w.say("%s clear", name) },
+		EndpointUnhealthy: func(client.HealthInfo) { w.say("%s suspect", name) },
+		EndpointHealthy:   func(client.HealthInfo) { w.say("%s clear", name) },
 		ProbeDone:         func(client.ProbeInfo) { w.say("%s probe", name) },
-		WatchRearmed:      func(client.RearmInfo) { w.say("%s rearm", name) },
+		WatchRestarted:    func(client.WatchRestartInfo) { w.say("%s rearm", name) },
 		SyncDone:          func(client.SyncInfo) { w.say("%s sync", name) },
 	}
 }
@@ -167,11 +167,11 @@ func TestTraceNamesMethodAndPath(t *testing.T) {
 	}
 	starts := slices.DeleteFunc(w.seen(), func(line string) bool { return strings.Contains(line, "answered") })
 	wantLines(t, starts,
-		"1. PUT http://etcd/base /v2/keys/a%20b/%D0%BA%D0%BB%D1%8E%D1%87 once",
+		"1. PUT http://etcd/base /v2/keys/a%20b/%D0%BA%D0%BB%D1%8E%D1%87 at-most-once",
 		"1. GET http://etcd/base /v2/keys/a read poll",
 		"1. GET http://etcd/base /v2/keys/a read poll",
 		"1. GET http://etcd/base /own read",
-		"1. PUT http://etcd/base /v2/auth/users/joe once",
+		"1. PUT http://etcd/base /v2/auth/users/joe at-most-once",
 	)
 	if all := fmt.Sprint(w.seen()); strings.Contains(all, "secret") {
 		t.Errorf("told %s", all)

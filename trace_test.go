@@ -60,10 +60,10 @@ func (w *witness) trace() *client.Trace {
 			}
 			w.say("%d. %s %s, %s, %d, %s, %d redirects: %v", r.Number, r.Verdict, r.Endpoint, sent, r.StatusCode, r.Duration, r.Redirects, r.Err)
 		},
-		EndpointSuspected: func(s client.SuspicionInfo) { w.say("suspect %s: %v", s.Endpoint, s.Err) },
-		EndpointCleared:   func(s client.SuspicionInfo) { w.say("clear %s %v", s.Endpoint, s.Err) },
+		EndpointUnhealthy: func(s client.HealthInfo) { w.say("suspect %s: %v", s.Endpoint, s.Err) },
+		EndpointHealthy:   func(s client.HealthInfo) { w.say("clear %s %v", s.Endpoint, s.Err) },
 		ProbeDone:         func(p client.ProbeInfo) { w.say("probe %s: %s, %s", p.Endpoint, p.Result, p.Duration) },
-		WatchRearmed:      func(r client.RearmInfo) { w.say("rearm %s after %s: %v", r.Path, r.Pause, r.Err) },
+		WatchRestarted:    func(r client.WatchRestartInfo) { w.say("rearm %s after %s: %v", r.Path, r.Pause, r.Err) },
 		SyncDone: func(s client.SyncInfo) {
 			w.say("sync to %s, %s, retry %s: %v", strings.Join(s.Endpoints, " "), s.Duration, s.Retry, s.Err)
 		},
@@ -119,24 +119,24 @@ func TestTrace(t *testing.T) {
 			why: "a refusal is an answer", call: create, answers: []fakeAnswer{{status: 412, body: `{"errorCode":105,"message":"Key already exists","cause":"/a","index":7}`}},
 			err: client.Error{Code: client.ErrorCodeNodeExist},
 			want: []string{
-				"1. PUT http://a /v2/keys/a once",
+				"1. PUT http://a /v2/keys/a at-most-once",
 				"1. answered http://a, sent, 412, 0s, 0 redirects: 105: Key already exists (/a) [7]",
 			},
 		},
 		{
 			why: "not sent, and well again elsewhere", call: create, answers: []fakeAnswer{{notSent: true, err: refused}, {body: setReply}},
 			want: []string{
-				"1. PUT http://a /v2/keys/a once",
+				"1. PUT http://a /v2/keys/a at-most-once",
 				"1. next http://a, not sent, 0, 0s, 0 redirects: dial tcp: refused",
 				"suspect http://a: dial tcp: refused",
-				"2. PUT http://b /v2/keys/a once",
+				"2. PUT http://b /v2/keys/a at-most-once",
 				"2. answered http://b, sent, 200, 0s, 0 redirects:",
 			},
 		},
 		{
 			why: "an unknown outcome", call: create, answers: []fakeAnswer{{err: io.EOF}}, err: client.ErrOutcomeUnknown,
 			want: []string{
-				"1. PUT http://a /v2/keys/a once",
+				"1. PUT http://a /v2/keys/a at-most-once",
 				"1. stop http://a, sent, 0, 0s, 0 redirects: EOF",
 				"suspect http://a: EOF",
 			},
@@ -193,14 +193,14 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. GET http://a /v2/keys/a read",
 				"1. answered http://a, sent, 200, 3s, 0 redirects:",
-				"probe http://a: left, 1s",
+				"probe http://a: abandoned, 1s",
 			},
 		},
 		{
 			why: "a watch that breaks off", call: watch, answers: []fakeAnswer{{header: "X-Etcd-Index: 3", breaks: io.ErrUnexpectedEOF}, eventAt(4)},
 			want: []string{
 				"1. GET http://a /v2/keys/a read poll",
-				"1. quiet http://a, sent, 200, 0s, 0 redirects:",
+				"1. idle http://a, sent, 200, 0s, 0 redirects:",
 				"suspect http://a: body broke off: unexpected EOF",
 				"rearm /v2/keys/a after 50ms:",
 				"1. GET http://b /v2/keys/a read poll",

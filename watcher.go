@@ -155,7 +155,7 @@ func (p *pace) keep(ctx context.Context, c Client, path string, why error) error
 		p.pause = min(max(2*p.pause, firstRearmPause), lastRearmPause)
 	}
 	if ctx.Err() == nil {
-		rearmed(ctx, c, RearmInfo{Path: path, Err: why, Pause: p.pause})
+		rearmed(ctx, c, WatchRestartInfo{Path: path, Err: why, Pause: p.pause})
 	}
 	if p.pause == 0 {
 		return ctx.Err()
