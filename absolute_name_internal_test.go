@@ -51,7 +51,8 @@ func TestRankedListsAreTriedByRank(t *testing.T) {
 	list.ranked = true
 	p.replace(list)
 	turns := func(suspects string) string {
-		got, tried, view := "", tries{}, p.view()
+		got, view := "", p.view()
+		tried := make([]bool, len(view.order))
 		isSuspect := func(ep *endpoint) bool {
 			for _, s := range suspects {
 				if ep.base.Host == string(s) {
@@ -60,8 +61,8 @@ func TestRankedListsAreTriedByRank(t *testing.T) {
 			}
 			return false
 		}
-		for i, ok := view.choose(&tried, isSuspect); ok; i, ok = view.choose(&tried, isSuspect) {
-			tried.mark(i)
+		for i, ok := view.choose(tried, isSuspect); ok; i, ok = view.choose(tried, isSuspect) {
+			tried[i] = true
 			got += view.at(i).base.Host
 		}
 		return got

@@ -17,11 +17,14 @@ import (
 // credentials; the action's path goes below ep.Path. HTTPRequest must be safe
 // for the caller's own concurrency; Do itself calls it from one goroutine.
 //
+// The actions of this package never change once they are made: a Client that
+// wraps another may pass one on several times, also concurrently.
+//
 // An action of another package is retried by its method: GET and HEAD on every
 // endpoint, anything else only as long as no endpoint can have received it. One
 // whose query has wait=true is a long poll, whose reply may take for ever.
 type HTTPAction interface {
-	// HTTPRequest makes a new request of the call to the endpoint ep.
+	// HTTPRequest returns a new request of the call to the endpoint ep.
 	HTTPRequest(ep url.URL) *http.Request
 }
 
@@ -29,8 +32,9 @@ type HTTPAction interface {
 type retryClass uint8
 
 const (
-	// classOnce is for writes that would do something else the second time.
-	// It is the zero value: what says nothing of itself is not repeated.
+	// classOnce is for writes that are applied at most once: a second time they
+	// would do something else. It is the zero value, so that a call which does
+	// not say what it is, is not repeated.
 	classOnce retryClass = iota
 	// classIdempotent is for writes that end in the same state when repeated.
 	classIdempotent
@@ -38,118 +42,69 @@ const (
 	classRead
 )
 
-// outgoing is what the cluster client and the exchange know of a call. The
-// package's own actions are that by themselves, a foreignAction makes it of one
-// of another package.
-type outgoing interface {
-	// demand says what to ask for.
-	demand() demand
-
-	// describe gives the method, and the path below the endpoint's, escaped.
-	describe() (method, path string)
-
-	retryClass() retryClass
-
-	// isLongPoll reports whether the reply may take for ever.
-	isLongPoll() bool
-
-	// isStream reports whether the reply is more than one event.
-	isStream() bool
-
-	// begins looks at the header of a reply, as soon as it is there.
-	begins(r *reply) error
-
-	// takesBody reports whether consume takes the body of a success as it
-	// comes. Bytes beyond the limit are an ErrResponseTooLarge.
-	takesBody() bool
-	consume(r *reply, body *trip, limit int64) error
-
-	// accept looks at the whole reply. An error means that it is no answer, or
-	// one that refuses the call.
-	accept(r *reply) error
-
-	// excuses reports whether an attempt that broke off is no failure, and
-	// whether the next one should be made elsewhere. r is nil where no reply came.
-	excuses(r *reply, sent bool, err error) (excused, elsewhere bool)
+// String returns what AttemptInfo.Class says.
+func (c retryClass) String() string {
+	switch c {
+	case classRead:
+		return "read"
+	case classIdempotent:
+		return "idempotent"
+	default:
+		return "at-most-once"
+	}
 }
 
-// plain is what most calls are like.
-type plain struct{}
-
-func (plain) isLongPoll() bool                         { return false }
-func (plain) isStream() bool                           { return false }
-func (plain) begins(*reply) error                      { return nil }
-func (plain) takesBody() bool                          { return false }
-func (plain) consume(*reply, *trip, int64) error       { return nil }
-func (plain) excuses(*reply, bool, error) (bool, bool) { return false, false }
-
-// foreignAction is an action of another package, judged by its method and its
-// query.
-type foreignAction struct {
-	HTTPAction
-	plain
-
-	method, path string
+// callInfo is what the cluster client must know of a call.
+type callInfo struct {
+	method, path string // path is below the endpoint's, escaped
 	class        retryClass
-	waits        bool
+	longPoll     bool  // the reply may take for ever
+	stream       bool  // the reply is more than one event
+	noRepeat     bool  // it is not tried again where there is one endpoint only
+	maxBody      int64 // bound of a success's body; 0: Config.MaxResponseBytes
 }
 
-// outgoingOf gives act as the client sees it; base is any endpoint's.
-func outgoingOf(act HTTPAction, base url.URL) outgoing {
-	if own, ok := act.(outgoing); ok {
-		return own
-	}
-	f := &foreignAction{HTTPAction: act}
-	if req := act.HTTPRequest(base); req != nil {
-		if req.Method == http.MethodGet || req.Method == http.MethodHead {
-			f.class = classRead
-		}
-		f.method = cmp.Or(req.Method, http.MethodGet)
-		if req.URL != nil {
-			f.path = strings.TrimPrefix(req.URL.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/"))
-			f.waits = req.URL.Query().Get("wait") == "true"
-		}
-	}
-	return f
+// operation is one call on its way through the cluster client and the exchange.
+// Each call has one of its own.
+type operation interface {
+	info() callInfo
+
+	// request returns a new request to ep, with u for its URL, or nil when there
+	// is none to make.
+	request(ctx context.Context, ep *endpoint, u *url.URL) *http.Request
+
+	// onHeader looks at the header of a reply as soon as it is there.
+	onHeader(r *reply) error
+
+	// readBody reads the body of a success as it comes, and reports whether it
+	// does: if not, the body is read whole into r.body. More than limit bytes are
+	// an ErrResponseTooLarge, a body that breaks off is a bodyReadError.
+	readBody(r *reply, body *attempt, limit int64) (done bool, err error)
+
+	// onReply judges the whole reply. An error means that it is no answer, or one
+	// that refuses the call.
+	onReply(r *reply) error
 }
 
-func (f *foreignAction) retryClass() retryClass { return f.class }
-func (f *foreignAction) isLongPoll() bool       { return f.waits }
-
-func (f *foreignAction) describe() (method, path string) { return f.method, f.path }
-
-// demand says nothing: such an action makes its requests itself.
-func (f *foreignAction) demand() demand { return demand{} }
-
-// accept can't tell an answer from another: it takes what is no failure of the
-// server.
-func (f *foreignAction) accept(r *reply) error {
-	if r.status >= http.StatusInternalServerError {
-		return replyError(r)
-	}
-	return nil
-}
-
-// action is every call of this package: what to send, and what to make of the
-// reply. It knows nothing of endpoints, time and retries.
+// action is a call of this package as it is passed to Do: what to send, and how
+// to judge the reply. It is never changed, so that a Client of the user's own may
+// keep, repeat and hedge it.
 type action struct {
-	plain
-
-	asks  demand
-	class retryClass
+	spec     requestSpec
+	class    retryClass
+	longPoll bool
+	keys     bool               // of the keys API: Config.Quorum applies to its reads
+	noRepeat bool               // see callInfo
+	maxBody  int64              // see callInfo
+	judge    func(*reply) error // what onReply says; nil: any reply is an answer
+	taken    func(*reply) error // what onHeader says; nil: nothing
 }
-
-func (a *action) describe() (method, path string) { return a.asks.method, a.asks.path }
-
-func (a *action) retryClass() retryClass { return a.class }
 
 // HTTPRequest implements HTTPAction.
-func (a *action) HTTPRequest(ep url.URL) *http.Request { return requestOf(a.asks, ep) }
-
-func (a *action) demand() demand { return a.asks }
+func (a *action) HTTPRequest(ep url.URL) *http.Request { return a.spec.httpRequest(ep) }
 
 // setForm makes a form, encoded, the body.
-func (a *action) setForm(form string) { a.asks.body, a.asks.kind = form, bodyForm }
+func (a *action) setForm(form string) { a.spec.body, a.spec.kind = form, bodyForm }
 
 // setJSON makes document the body.
 func (a *action) setJSON(document any) error {
@@ -157,41 +112,129 @@ func (a *action) setJSON(document any) error {
 	if err != nil {
 		return err
 	}
-	a.asks.body, a.asks.kind = string(body), bodyJSON
+	a.spec.body, a.spec.kind = string(body), bodyJSON
 	return nil
 }
 
-// documentAction is a call whose result is made of the whole of the reply.
-type documentAction struct {
-	action
+const quorumQuery = "quorum=true"
 
-	// decode makes the call's result of a reply. An error means that the reply
-	// is not an answer, or is one that refuses the call; the cluster client
-	// looks at it together with the status.
-	decode func(*reply) error
+// withQuorum returns a as a read of a quorum, if it is a read of keys.
+func (a action) withQuorum() action {
+	switch {
+	case !a.keys || a.class != classRead || a.longPoll, strings.HasPrefix(a.spec.query, quorumQuery):
+	case a.spec.query == "":
+		a.spec.query = quorumQuery
+	default:
+		a.spec.query = quorumQuery + "&" + a.spec.query
+	}
+	return a
 }
 
-func (d *documentAction) accept(r *reply) error { return d.decode(r) }
+// actionCall is an operation that is told by an action, whose body is read whole.
+type actionCall struct{ action }
+
+func (a *actionCall) info() callInfo {
+	return callInfo{
+		method: a.spec.method, path: a.spec.path, class: a.class, longPoll: a.longPoll, noRepeat: a.noRepeat, maxBody: a.maxBody,
+	}
+}
+
+func (a *actionCall) request(ctx context.Context, ep *endpoint, u *url.URL) *http.Request {
+	return a.spec.request(ctx, ep, u)
+}
+
+func (a *actionCall) onHeader(r *reply) error {
+	if a.taken == nil {
+		return nil
+	}
+	return a.taken(r)
+}
+
+func (a *actionCall) readBody(*reply, *attempt, int64) (bool, error) { return false, nil }
+
+func (a *actionCall) onReply(r *reply) error {
+	if a.judge == nil {
+		return nil
+	}
+	return a.judge(r)
+}
+
+// foreignCall is an operation of an action of another package, which is judged
+// by its method and its query.
+type foreignCall struct {
+	HTTPAction
+
+	described callInfo
+}
+
+// newForeignCall describes act; base is the URL of any endpoint.
+func newForeignCall(act HTTPAction, base url.URL) *foreignCall {
+	f := &foreignCall{HTTPAction: act}
+	req := act.HTTPRequest(base)
+	if req == nil {
+		return f
+	}
+	f.described.method = cmp.Or(req.Method, http.MethodGet)
+	if f.described.method == http.MethodGet || f.described.method == http.MethodHead {
+		f.described.class = classRead
+	}
+	if req.URL != nil {
+		f.described.path = strings.TrimPrefix(req.URL.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/"))
+		f.described.longPoll = req.URL.Query().Get("wait") == "true"
+	}
+	return f
+}
+
+func (f *foreignCall) info() callInfo { return f.described }
+
+func (f *foreignCall) request(ctx context.Context, ep *endpoint, _ *url.URL) *http.Request {
+	req := f.HTTPRequest(ep.base)
+	if req == nil || req.URL == nil {
+		return nil
+	}
+	req = req.WithContext(ctx)
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	return req
+}
+
+func (f *foreignCall) onHeader(*reply) error { return nil }
+
+func (f *foreignCall) readBody(*reply, *attempt, int64) (bool, error) { return false, nil }
+
+// onReply takes every reply below 500 for an answer: what shape it should have
+// is not known here.
+func (f *foreignCall) onReply(r *reply) error {
+	if r.status >= http.StatusInternalServerError {
+		return replyError(r)
+	}
+	return nil
+}
 
 // call sends act by c and returns what decode makes of the reply.
 func call[T any](ctx context.Context, c Client, act *action, decode func(*reply) (T, error)) (T, error) {
-	var (
-		value, none T
-		err         error
-		decoded     bool
-	)
-	document := &documentAction{action: *act, decode: func(r *reply) error {
-		value, err = decode(r)
-		decoded = true
+	var value, none T
+	if own, ok := c.(*httpClusterClient); ok {
+		direct := actionCall{*act}
+		direct.judge = func(r *reply) (err error) {
+			value, err = decode(r)
+			return err
+		}
+		if _, err := own.do(ctx, &direct); err != nil {
+			return none, err
+		}
+		return value, nil
+	}
+	act.judge = func(r *reply) error {
+		_, err := decode(r)
 		return err
-	}}
-	resp, body, doErr := c.Do(ctx, document) //nolint:bodyclose // Do has read and closed it
-	if doErr != nil {
-		return none, doErr
 	}
-	if !decoded { // c is a Client of the caller's own that did not pass the action on
-		value, err = decode(replyOf(resp, body))
+	resp, body, err := c.Do(ctx, act) //nolint:bodyclose // Do has read and closed it
+	if err != nil {
+		return none, err
 	}
+	value, err = decode(replyOf(resp, body))
 	if err != nil {
 		return none, err
 	}

@@ -43,7 +43,7 @@ func (a *httpAuthAPI) Disable(ctx context.Context) error {
 }
 
 func (a *httpAuthAPI) send(ctx context.Context, method string) error {
-	act := &action{asks: demand{method: method, path: authEnablePath}, class: classOnce}
+	act := &action{spec: requestSpec{method: method, path: authEnablePath}, class: classOnce}
 	_, err := call(ctx, a.client, act, decodeNothing)
 	return err
 }
@@ -54,7 +54,7 @@ func namedAction(method, prefix, field, name string, document any) (*action, err
 	if err != nil {
 		return nil, err
 	}
-	act := &action{asks: demand{method: method, path: path}, class: classOnce}
+	act := &action{spec: requestSpec{method: method, path: path}, class: classOnce}
 	if method == http.MethodGet {
 		act.class = classRead
 	}

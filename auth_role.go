@@ -68,7 +68,7 @@ type httpAuthRoleAPI struct{ client Client }
 
 // ListRoles implements AuthRoleAPI.
 func (a *httpAuthRoleAPI) ListRoles(ctx context.Context) ([]string, error) {
-	act := &action{asks: demand{method: http.MethodGet, path: authRolesPath}, class: classRead}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: authRolesPath}, class: classRead}
 	return call(ctx, a.client, act, decodeNames("roles"))
 }
 

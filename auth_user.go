@@ -56,7 +56,7 @@ type httpAuthUserAPI struct{ client Client }
 
 // ListUsers implements AuthUserAPI.
 func (u *httpAuthUserAPI) ListUsers(ctx context.Context) ([]string, error) {
-	act := &action{asks: demand{method: http.MethodGet, path: authUsersPath}, class: classRead}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: authUsersPath}, class: classRead}
 	return call(ctx, u.client, act, decodeNames("users"))
 }
 

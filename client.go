@@ -187,6 +187,13 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	case cfg.SelectionMode != EndpointSelectionRandom && cfg.SelectionMode != EndpointSelectionPrioritizeLeader:
 		return nil, &InvalidInputError{Field: "SelectionMode", Reason: "there is no such mode"}
 	}
+	interval := cfg.StallInterval
+	switch {
+	case interval > 0 && interval < shortestStallInterval:
+		return nil, &InvalidInputError{Field: "StallInterval", Value: interval.String(), Reason: "it is shorter than " + shortestStallInterval.String() + "; is a unit missing?"}
+	case interval == 0:
+		interval = defaultStallInterval
+	}
 	c := &httpClusterClient{
 		exchange: exchange{
 			transport:     cfg.Transport,
@@ -197,7 +204,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 		strictWrites: cfg.StrictWrites,
 		quorum:       cfg.Quorum,
 		preferLeader: cfg.SelectionMode == EndpointSelectionPrioritizeLeader,
-		sight:        newSight(&cfg),
+		observer:     newObserver(&cfg),
 	}
 	if cfg.Username != "" {
 		c.exchange.login = newLogin(cfg.Username, cfg.Password)
@@ -205,20 +212,18 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
-	c.prober.transport, c.prober.sight = c.exchange.transport, c.sight
-	c.doubts.Store(1)
+	c.leaderGeneration.Store(1)
 	c.allFailed = make(signal, 1)
-	if cfg.StallInterval >= 0 {
-		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell, suspectTheDead: c.suspectTheDead}
-		if cfg.StallInterval == 0 {
-			c.exchange.stalls.interval = defaultStallInterval
-		}
+	probeInterval := interval
+	if probeInterval < 0 {
+		probeInterval = defaultStallInterval // of those that Sync makes
 	}
-	switch c.exchange.transport.(type) {
-	case *http.Transport, *Transport:
-		c.exchange.kits.reuse = true
-		c.exchange.stalls.clock = &alarmClock{}
+	c.exchange.liveness = &liveness{
+		interval: max(interval, 0),
+		prober:   prober{transport: c.exchange.transport, interval: probeInterval, observer: c.observer, onResult: c.onProbe},
+		others:   c.otherEndpoints,
 	}
+	c.prober = &c.exchange.liveness.prober
 	if c.exchange.checkRedirect == nil {
 		c.exchange.checkRedirect = DefaultCheckRedirect
 	}
@@ -236,35 +241,49 @@ type httpClusterClient struct {
 	quorum       bool
 	preferLeader bool
 	pool         endpointPool
-	prober       prober
-	sight        *sight
+	prober       *prober
+	observer     *observer
 
-	allFailed   signal // a call has failed on all endpoints
-	term        atomic.Uint64
-	doubts      atomic.Uint64 // how often who leads has come into doubt
-	leaderFound atomic.Uint64 // doubts at the time that the leader was found
-	leaderMu    sync.Mutex    // held by the call that does; guards the field below
-	nextLookup  time.Time     // not before
+	allFailed        signal // a call has failed on all endpoints
+	term             atomic.Uint64
+	leaderGeneration atomic.Uint64 // grows when it is not certain any more who leads
+	leaderFound      atomic.Uint64 // the generation in which the leader was found
+	leaderMu         sync.Mutex    // held by the call that looks it up; guards the field below
+	nextLookup       time.Time     // not before
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
 	configured []*endpoint // the endpoints of New or SetEndpoints, or those discovered
 	discovery  *discovery  // nil: they are not found by records
 }
 
+// effective returns the call as this client makes it.
+func (c *httpClusterClient) effective(act *action) action {
+	if c.quorum {
+		return act.withQuorum()
+	}
+	return *act
+}
+
 // Do implements Client.
 func (c *httpClusterClient) Do(ctx context.Context, act HTTPAction) (*http.Response, []byte, error) {
-	if ctx == nil {
+	switch {
+	case ctx == nil:
 		return nil, nil, errNilContext
-	}
-	if act == nil {
+	case act == nil:
 		return nil, nil, ErrNoRequest
 	}
-	if keys, ok := act.(*keysAction); ok && c.quorum {
-		keys.readByQuorum()
+	var op operation
+	switch own := act.(type) {
+	case *action:
+		op = &actionCall{c.effective(own)}
+	case *streamAction:
+		op = own.call(ctx)
+	default:
+		op = newForeignCall(act, c.pool.view().at(0).base)
 	}
-	r, err := c.do(ctx, outgoingOf(act, c.pool.view().at(0).base))
-	if err != nil {
+	r, err := c.do(ctx, op)
+	if r == nil {
 		return nil, nil, err
 	}
-	return r.http, r.body, nil
+	return r.http, r.body, nil // a refusal is for the caller to read
 }

@@ -25,6 +25,9 @@ const (
 	tooMuch                // the answer is larger than the caller wants to read, at every endpoint
 	endless                // nothing fails and nothing comes
 	ended                  // a watch was taken and broke off without an event
+	gateway                // something in front of etcd refuses the call, and did not pass it on
+	applied                // etcd says that it carried the call out, and the rest of the reply is lost
+	paused                 // as applied, and the rest does not come though the endpoint is alive
 )
 
 // ending is what becomes of a call.
@@ -39,8 +42,8 @@ const (
 	rearms                 // goes on at another endpoint after a pause; without one it waits
 )
 
-// section5 is the failure model of DESIGN, section 5.
-var section5 = map[damage]map[callClass]ending{
+// failureModel is the table of docs/failures.md.
+var failureModel = map[damage]map[callClass]ending{
 	harmless: {reads: succeeds, idempotent: succeeds, once: succeeds},
 	notSent:  {reads: goesOn, idempotent: goesOn, once: goesOn},
 	lost:     {reads: goesOn, idempotent: goesOn, once: stops},
@@ -49,7 +52,10 @@ var section5 = map[damage]map[callClass]ending{
 	foreign:  {reads: succeeds, idempotent: goesOn, once: goesOn},
 	tooMuch:  {reads: refused, idempotent: stops, once: stops},
 	endless:  {reads: waits, idempotent: waits, once: waits},
-	ended:    {reads: rearms}, // DESIGN, section 6
+	ended:    {reads: rearms},
+	gateway:  {reads: goesOn, idempotent: goesOn, once: goesOn},
+	applied:  {reads: goesOn, idempotent: goesOn, once: refused},
+	paused:   {reads: goesOn, idempotent: goesOn, once: waits},
 }
 
 // fault is one thing that goes wrong at an endpoint.
@@ -58,22 +64,26 @@ type fault struct {
 	damage damage
 	answer func(contractMethod, *http.Request) fakeAnswer
 
-	is     error         // what errors.Is finds in the error
-	status int           // of the reply, where it has one
-	asked  int           // how often a call asks the endpoint; 0: once
-	took   time.Duration // until a call goes on
-	leads  string        // host that a followed redirect ends at; "other" is the other endpoint
+	is          error         // what errors.Is finds in the error
+	status      int           // of the reply, where it has one
+	asked       int           // how often a call asks the endpoint; 0: once
+	took        time.Duration // until a call goes on
+	keepsHeader bool          // the reply has the header of the good one
+	leads       string        // host that a followed redirect ends at; "other" is the other endpoint
 }
 
 const (
-	contractPatience      = time.Minute           // of each call's context
-	contractHeaderTimeout = time.Second           // Config.HeaderTimeoutPerRequest
-	contractStall         = 2 * time.Second       // Config.StallInterval's default
-	contractRearm         = 50 * time.Millisecond // the pause before a watch is made again
-	contractMaxBytes      = 8 << 10               // Config.MaxResponseBytes
-	movedPrefix           = "/moved"              // where redirects within an endpoint lead
+	contractPatience      = time.Minute            // of each call's context
+	contractHeaderTimeout = time.Second            // Config.HeaderTimeoutPerRequest
+	contractStall         = 2 * time.Second        // Config.StallInterval's default
+	contractRearm         = 50 * time.Millisecond  // the pause before a watch is made again
+	contractTries         = 3                      // of a call that is repeated at the only endpoint
+	contractRepeatPauses  = 600 * time.Millisecond // between them
+	contractMaxBytes      = 8 << 10                // Config.MaxResponseBytes
+	movedPrefix           = "/moved"               // where redirects within an endpoint lead
 
 	stallInHeaders = "stall in headers"
+	stallInBody    = "stall in the body"
 	emptyReply     = "empty 200"
 	htmlPage       = "<html><body><h1>Sorry</h1></body></html>"
 )
@@ -87,10 +97,10 @@ var contractFaults = []fault{
 	},
 	{
 		name: "reset mid-body", damage: lost, is: io.ErrUnexpectedEOF, status: http.StatusOK,
-		answer: halfOfTheGood(fakeAnswer{breaks: io.ErrUnexpectedEOF}),
+		keepsHeader: true, answer: halfOfTheGood(fakeAnswer{breaks: io.ErrUnexpectedEOF}),
 	},
 	{
-		name: "404 that breaks off", damage: lost, is: syscall.ECONNRESET, status: http.StatusNotFound,
+		name: "404 that breaks off", damage: gateway, is: syscall.ECONNRESET, status: http.StatusNotFound,
 		answer: always(fakeAnswer{status: http.StatusNotFound, body: `{"errorC`, breaks: resetByPeer()}),
 	},
 	{
@@ -98,7 +108,7 @@ var contractFaults = []fault{
 		answer: always(fakeAnswer{silent: true}),
 	},
 	{
-		name: "stall in the body", damage: lost, is: client.ErrStalled, status: http.StatusOK, took: contractStall,
+		name: stallInBody, damage: paused, is: client.ErrStalled, status: http.StatusOK, took: 2 * contractStall,
 		answer: halfOfTheGood(fakeAnswer{stalls: true}),
 	},
 
@@ -108,8 +118,8 @@ var contractFaults = []fault{
 	statusFault("503", lost, http.StatusServiceUnavailable, "no leader"),
 	statusFault("504 HTML", lost, http.StatusGatewayTimeout, htmlPage),
 	statusFault("401", answered, http.StatusUnauthorized, `{"errorCode":110,"message":"Insufficient credentials"}`),
-	statusFault("404 text", answered, http.StatusNotFound, "404 page not found\n"),
-	statusFault("413 HTML", answered, http.StatusRequestEntityTooLarge, htmlPage),
+	statusFault("404 text", gateway, http.StatusNotFound, "404 page not found\n"),
+	statusFault("413 HTML", gateway, http.StatusRequestEntityTooLarge, htmlPage),
 	statusFault("3xx without Location", astray, http.StatusTemporaryRedirect, ""),
 
 	bodyFault(emptyReply, "", client.ErrEmptyBody),
@@ -121,10 +131,10 @@ var contractFaults = []fault{
 	bodyFault("200 child null", `{"action":"get","node":{"key":"/a","nodes":[null]}}`, client.ErrInvalidJSON),
 	{
 		name: "truncated JSON", damage: lost, is: client.ErrInvalidJSON, status: http.StatusOK,
-		answer: halfOfTheGood(fakeAnswer{}),
+		keepsHeader: true, answer: halfOfTheGood(fakeAnswer{}),
 	},
 	{
-		name: "garbage behind the JSON", damage: lost, is: client.ErrInvalidJSON, status: http.StatusOK,
+		name: "garbage behind the JSON", damage: lost, is: client.ErrInvalidJSON, status: http.StatusOK, keepsHeader: true,
 		answer: func(m contractMethod, _ *http.Request) fakeAnswer {
 			a := m.good
 			a.body += "}x"
@@ -206,6 +216,15 @@ func (f fault) damageTo(m contractMethod) damage {
 		return endless // that is a watch on which nothing happens
 	case m.longPoll && f.status == http.StatusOK && (errors.Is(f.is, syscall.ECONNRESET) || errors.Is(f.is, io.ErrUnexpectedEOF)):
 		return ended
+	case f.damage == lost && f.status == http.StatusOK && f.keepsHeader && strings.Contains(m.good.header, "X-Etcd-Cluster-Id"):
+		return applied
 	}
 	return f.damage
+}
+
+// isRepeated reports whether a call that may be repeated is tried again after the
+// fault where there is one endpoint only.
+func (f fault) isRepeated() bool {
+	return f.name != stallInHeaders && (f.damage == lost || f.damage == gateway) &&
+		(f.status >= http.StatusInternalServerError || errors.Is(f.is, syscall.ECONNRESET) || errors.Is(f.is, io.ErrUnexpectedEOF))
 }

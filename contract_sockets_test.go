@@ -52,7 +52,7 @@ func TestContractOverSockets(t *testing.T) {
 				if f.sent {
 					done, wantFaulty = lost, 1
 				}
-				if section5[done][m.class] == stops {
+				if failureModel[done][m.class] == stops {
 					wantHealthy = 0
 					var ce *client.ClusterError
 					if !errors.As(err, &ce) || !errors.Is(err, client.ErrOutcomeUnknown) || len(ce.Attempts) != 1 || !ce.Attempts[0].Sent {

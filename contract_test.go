@@ -32,7 +32,7 @@ var contractSetups = []contractSetup{
 }
 
 // TestContract calls each method against each fault in each setup. What is to
-// come of it is not said pair by pair: section5 says it of class and damage.
+// come of it is not said pair by pair: failureModel says it of class and damage.
 func TestContract(t *testing.T) {
 	runs := 0
 	for _, m := range contractMethods {
@@ -76,6 +76,7 @@ type contractWorld struct {
 	s         contractSetup
 	damage    damage
 	ending    ending
+	repeats   bool // the only endpoint is asked again
 	wantValue string
 	transport *fakeTransport
 	client    client.Client
@@ -88,17 +89,18 @@ type contractWorld struct {
 func newContractWorld(t *testing.T, m contractMethod, f fault, s contractSetup) *contractWorld {
 	t.Helper()
 	w := &contractWorld{m: m, f: f, s: s, damage: f.damageTo(m)}
-	class := m.class
-	if s.strict && class == idempotent {
-		class = once
-	}
-	w.ending = section5[w.damage][class]
+	class := w.class()
+	w.ending = failureModel[w.damage][class]
 	if w.ending == rearms {
 		w.f.took = contractRearm
 		w.ending = waits
 		if s.faulty < s.endpoints {
 			w.ending = goesOn
 		}
+	}
+	w.repeats = w.ending == goesOn && s.endpoints == 1 && f.isRepeated() && class != once
+	if w.damage == paused && w.ending == goesOn && (s.faulty == s.endpoints || m.longPoll) {
+		w.ending = waits // on a second connection
 	}
 	w.transport = newFakeTransport(t, w.answer)
 	w.client = newClientOf(t, client.Config{
@@ -138,6 +140,17 @@ func (w *contractWorld) run(t *testing.T) {
 	attempts := 1 // that fail
 	if w.ending == goesOn {
 		attempts = w.s.faulty
+	}
+	if w.repeats {
+		attempts = contractTries
+	}
+	if m := w.m; m.longPoll && w.f.name == stallInHeaders && w.s.faulty < w.s.endpoints {
+		// A server sends the header of a watch at once: where it does not come, the
+		// watch is tried elsewhere.
+		if err != nil || isNil(got) || took >= contractPatience {
+			t.Errorf("value %v, error %v after %v", got, err, took)
+		}
+		return
 	}
 	requests := w.transport.seen()
 	w.checkRequests(t, requests)
@@ -196,9 +209,20 @@ func (w *contractWorld) checkRequests(t *testing.T, requests []fakeRequest) {
 		}
 		return
 	}
+	if w.ending == waits && w.m.longPoll {
+		return // it is renewed now and then
+	}
 	if have, want := strings.Join(hosts, " "), strings.Join(w.wantHosts(), " "); have != want {
 		t.Errorf("asked %q, want %q", have, want)
 	}
+}
+
+// class is the class of the method, with StrictWrites taken into account.
+func (w *contractWorld) class() callClass {
+	if w.s.strict && w.m.class == idempotent {
+		return once
+	}
+	return w.m.class
 }
 
 // wantHosts are the hosts that a call asks, in order.
@@ -210,7 +234,16 @@ func (w *contractWorld) wantHosts() []string {
 		}
 	}
 	ask(w.first)
+	if w.repeats {
+		ask(w.first)
+		ask(w.first)
+	}
 	switch {
+	case w.damage == paused && w.ending == waits && w.class() != once:
+		if w.s.endpoints == 2 {
+			ask(otherHost(w.first))
+		}
+		hosts = append(hosts, hosts[len(hosts)-1])
 	case w.ending == succeeds && w.f.leads == "other":
 		hosts = append(hosts, otherHost(w.first))
 	case w.ending == succeeds && w.f.leads != "":
@@ -252,7 +285,7 @@ func (w *contractWorld) checkOutcome(t *testing.T, got any, err error, attempts 
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		t.Errorf("error %v looks like the caller's own deadline", err)
 	}
-	mayBeApplied := w.m.class != reads && (w.damage == lost || w.damage == tooMuch)
+	mayBeApplied := w.m.class != reads && (w.damage == lost || w.damage == tooMuch || w.damage == applied && w.ending != refused)
 	if errors.Is(err, client.ErrOutcomeUnknown) != mayBeApplied {
 		t.Errorf("error %v: outcome unknown: %v, want %v", err, !mayBeApplied, mayBeApplied)
 	}
@@ -300,6 +333,9 @@ func (w *contractWorld) checkClusterError(t *testing.T, err error, attempts int)
 	}
 	host := w.first
 	for i, a := range ce.Attempts {
+		if w.repeats {
+			host = w.first
+		}
 		if a.Endpoint != "https://"+host+"/base" || a.StatusCode != w.f.status || a.Err == nil || a.Err != ce.Errors[i] { //nolint:errorlint // the same one
 			t.Errorf("attempt %d: %+v, want status %d from %s", i, a, w.f.status, host)
 		}
@@ -316,6 +352,9 @@ func (w *contractWorld) checkClusterError(t *testing.T, err error, attempts int)
 func (w *contractWorld) checkTime(t *testing.T, took time.Duration, attempts int) {
 	t.Helper()
 	want := time.Duration(attempts) * w.f.took
+	if w.repeats {
+		want += contractRepeatPauses
+	}
 	switch w.ending {
 	case waits:
 		want = contractPatience
@@ -338,7 +377,7 @@ func (w *contractWorld) checkNextCall(t *testing.T, before int) {
 	w.healed = true
 	w.mu.Unlock()
 	want := w.first
-	if w.ending == goesOn || w.ending == stops {
+	if w.ending == goesOn || w.ending == stops || w.f.damage == gateway {
 		want = otherHost(w.first)
 	}
 	got, err := w.m.call(t.Context(), w.client)

@@ -67,7 +67,7 @@ func TestCurlCommandSurvivesAShell(t *testing.T) {
 }
 
 func TestCurlCommandHasNoBodyWhereThereIsNone(t *testing.T) {
-	act := &action{asks: demand{method: http.MethodDelete, path: "/v2/keys/a", query: "dir=true"}}
+	act := &action{spec: requestSpec{method: http.MethodDelete, path: "/v2/keys/a", query: "dir=true"}}
 	req := act.HTTPRequest(endpointsOf(t, "http://etcd:2379/base")[0].base)
 	if got, want := curlCommand(req), "curl -X DELETE 'http://etcd:2379/base/v2/keys/a?dir=true'"; got != want {
 		t.Errorf("got %s, want %s", got, want)

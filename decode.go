@@ -7,8 +7,6 @@ import (
 	"strings"
 )
 
-func isSuccess(status int) bool { return status/100 == 2 }
-
 // decodeKeys makes a Response of a reply that must have a node.
 func decodeKeys(r *reply) (*Response, error) {
 	if !isSuccess(r.status) {

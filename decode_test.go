@@ -183,7 +183,7 @@ func TestDecodeKeysRefuses(t *testing.T) {
 	if _, err := decodeKeys(garbled); err == nil || !strings.Contains(err.Error(), `X-Etcd-Index is not a number: "-7"`) {
 		t.Errorf("a garbled index: got %v", err)
 	}
-	if _, err := (&poll{}).read(garbled); err == nil {
+	if _, err := eventOf(garbled); err == nil {
 		t.Error("a watch takes a garbled index")
 	}
 }
@@ -191,35 +191,10 @@ func TestDecodeKeysRefuses(t *testing.T) {
 func TestDecodeKeysKeepsHeaders(t *testing.T) {
 	r := okReply("\n {\"action\":\"set\"}\n")
 	r.header = http.Header{"X-Etcd-Index": {"18446744073709551615"}, "X-Etcd-Cluster-Id": {"cdf818194e3a8c32"}}
-	act := &keysAction{mayLackItsNode: true}
-	if err := act.accept(r); err != nil || act.resp.Index != 1<<64-1 || act.resp.ClusterID != "cdf818194e3a8c32" || act.resp.Node != nil {
+	act := &keysCall{noNode: true}
+	if err := act.onReply(r); err != nil || act.resp.Index != 1<<64-1 || act.resp.ClusterID != "cdf818194e3a8c32" || act.resp.Node != nil {
 		t.Errorf("got %+v, %v", act.resp, err)
 	}
 	_, err := decodeKeys(r) // without NoValueOnSuccess
 	wantReplyError(t, err, ErrInvalidJSON)
-}
-
-func TestReadPoll(t *testing.T) {
-	header := http.Header{"X-Etcd-Index": {"7"}}
-	p := &poll{}
-	event, err := p.read(&reply{status: http.StatusOK, header: header, body: []byte("\n")})
-	if err != nil || event != nil || p.next != 8 {
-		t.Errorf("a poll without an event: got %+v, %v, next %d", event, err, p.next)
-	}
-	event, err = p.read(&reply{status: http.StatusOK, header: header, body: []byte(`{"action":"set","node":{"key":"/a","modifiedIndex":9}}`)})
-	if err != nil || event == nil || event.Node.ModifiedIndex != 9 || event.Index != 7 || p.next != 10 {
-		t.Errorf("an event: got %+v, %v, next %d", event, err, p.next)
-	}
-	_, err = p.read(&reply{status: http.StatusBadRequest, header: header, body: []byte(`{"errorCode":401,"index":8}`)})
-	if !IsEventIndexCleared(err) {
-		t.Errorf("a refusal: got %v", err)
-	}
-	p.began = time.Now()
-	if _, err = p.read(&reply{status: http.StatusGatewayTimeout}); err == nil {
-		t.Error("a 504 at once passes for a poll without an event")
-	}
-	p.began = time.Now().Add(-time.Minute)
-	if event, err = p.read(&reply{status: http.StatusGatewayTimeout}); event != nil || err != nil {
-		t.Errorf("a 504 after a minute: got %+v, %v", event, err)
-	}
 }

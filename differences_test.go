@@ -51,7 +51,8 @@ func TestDifferenceLostAnswerOfAConditionalWrite(t *testing.T) {
 }
 
 func TestDifferenceServerErrorsKeepTheirWords(t *testing.T) {
-	f := script(t, fakeAnswer{status: 500, body: `{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: request timed out","index":0}`})
+	failing := fakeAnswer{status: 500, body: `{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: request timed out","index":0}`}
+	f := script(t, failing, failing, failing) // the only endpoint is tried again
 	_, err := client.NewKeysAPI(newClient(t, f)).Get(t.Context(), "/a", nil)
 	var e client.Error
 	if !errors.As(err, &e) || e.Cause != "etcdserver: request timed out" || e.StatusCode != http.StatusInternalServerError || e.Endpoint != "http://etcd/base" {

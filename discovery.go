@@ -170,7 +170,7 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	}
 	c.configured = found
 	c.pool.replace(c.newList(all, len(found)))
-	c.doubtLeader()
+	c.invalidateLeader()
 	return true
 }
 
@@ -188,24 +188,24 @@ func (c *httpClusterClient) newList(endpoints []*endpoint, n int) *endpointList 
 	return list
 }
 
-// renew looks for endpoints that a call which has failed on all others has not
+// rediscover looks for endpoints that a call which has failed on all others has not
 // tried, and reports whether there are any. It does so once for a call.
-func (s *sending) renew(ctx context.Context) bool {
-	if s.renewed || !s.client.isDiscovered() {
+func (s *callState) rediscover(ctx context.Context) bool {
+	if s.rediscovered || !s.client.isDiscovered() {
 		return false
 	}
-	s.renewed = true
+	s.rediscovered = true
 	s.client.lookAgain(ctx, true, s.view.endpointList)
 	view := s.client.pool.view()
 	if view.endpointList == s.view.endpointList {
 		return false
 	}
 	// What failed is known by its place, and has another now.
-	var tried tries
+	tried := make([]bool, len(view.order))
 	left := len(view.order)
 	for i := range view.order {
 		if s.view.same(view.at(i)) != nil {
-			tried.mark(i)
+			tried[i] = true
 			left--
 		}
 	}

@@ -21,9 +21,8 @@ type endpoint struct {
 	rank  int     // in a ranked list: those of a lower one are tried first
 
 	// Shared with the endpoint's successors in later lists.
-	suspicion  *suspicion
-	standstill *standstill
-	counts     *endpointCounts
+	health *endpointHealth
+	counts *endpointCounts // nil: none of the client's endpoints
 }
 
 // unannounced is the rank, behind all priorities of records, of an endpoint that
@@ -69,7 +68,7 @@ func parseEndpoint(raw string) (*endpoint, error) {
 		u = &url.URL{Scheme: u.Scheme, Host: socketHost(u)}
 	}
 	e := newEndpoint(*u)
-	e.name, e.suspicion, e.standstill, e.counts = name, &suspicion{}, &standstill{}, &endpointCounts{}
+	e.name, e.counts = name, &endpointCounts{}
 	if user != nil {
 		password, _ := user.Password()
 		e.login = newLogin(user.Username(), password)
@@ -80,7 +79,7 @@ func parseEndpoint(raw string) (*endpoint, error) {
 // newEndpoint makes an endpoint that requests can be made for, and that is not
 // kept account of yet.
 func newEndpoint(base url.URL) *endpoint {
-	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimSuffix(base.EscapedPath(), "/")}
+	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimSuffix(base.EscapedPath(), "/"), health: &endpointHealth{}}
 }
 
 // parseEndpointURL gives the URL, or the reason why it is none of an endpoint.
@@ -196,52 +195,15 @@ func (v *endpointView) at(i int) *endpoint {
 	return v.order[(v.pinned+i)%len(v.order)]
 }
 
-// tries are the endpoints, by their place in the order, that a call has tried.
-// The zero value is none.
-type tries struct {
-	few  uint64       // a bit for each of the first
-	many map[int]bool // the others
-}
-
-const fewTries = 64
-
-func (t *tries) has(i int) bool {
-	if i < fewTries {
-		return t.few&(1<<i) != 0
-	}
-	return t.many[i]
-}
-
-// mark notes that the i-th endpoint has been tried.
-func (t *tries) mark(i int) {
-	if i < fewTries {
-		t.few |= 1 << i
-		return
-	}
-	if t.many == nil {
-		t.many = map[int]bool{}
-	}
-	t.many[i] = true
-}
-
-// forget lets the i-th endpoint be tried again.
-func (t *tries) forget(i int) {
-	if i < fewTries {
-		t.few &^= 1 << i
-		return
-	}
-	delete(t.many, i)
-}
-
 // choose gives the place of the next endpoint to try: the pinned one, then round
 // robin; suspects after all others. Where ranks hold, that is the order within
 // each of them. It is false when all have been tried.
-func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int, bool) {
+func (v *endpointView) choose(tried []bool, isUnhealthy func(*endpoint) bool) (int, bool) {
 	best, fallback := -1, -1
 	for i := range v.order {
 		switch {
-		case tried.has(i):
-		case isSuspect(v.at(i)):
+		case tried[i]:
+		case isUnhealthy(v.at(i)):
 			fallback = v.first(fallback, i)
 		case !v.ranked:
 			return i, true
@@ -310,7 +272,7 @@ func (p *endpointPool) replace(list *endpointList) {
 		for _, ep := range list.given {
 			// One that is in use already must not be written to.
 			if known := old.same(ep); known != nil && known != ep {
-				ep.suspicion, ep.standstill, ep.counts = known.suspicion, known.standstill, known.counts
+				ep.health, ep.counts = known.health, known.counts
 			}
 		}
 	}

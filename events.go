@@ -1,10 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"net/http"
+	"slices"
+	"sync"
 )
 
 // EventKind says what happened to a node.
@@ -85,12 +88,19 @@ type EventsOptions struct {
 	// an EventResync. Zero means 1024.
 	Buffer int
 
+	// BufferBytes bounds the keys and values of the events that are read ahead, in
+	// bytes; one event may always be. Zero means 16 MiB.
+	BufferBytes int
+
 	// Retry, unless nil, is called with each error that is not final, before it
 	// is tried again. It must not block. Trace.WatchRestarted is told of the same.
 	Retry func(error)
 }
 
-const defaultEventBuffer = 1024
+const (
+	defaultEventBuffer      = 1024
+	defaultEventBufferBytes = 16 << 20
+)
 
 // Events gives the events of a key, in order, each once, for as long as the loop
 // over them goes on:
@@ -128,12 +138,10 @@ func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) 
 		}
 		loop, cancel := context.WithCancel(ctx)
 		defer cancel()
-		f := &follower{kapi: kapi, key: key, opts: o, found: make(chan *Event, o.Buffer)}
-		if o.Buffer == 0 {
-			f.found = make(chan *Event, defaultEventBuffer)
-		}
+		f := newFollower(kapi, key, o)
 		go f.run(loop)
 		for event := range f.found {
+			f.release(event)
 			if ctx.Err() != nil {
 				break // what was read ahead is of no interest any more
 			}
@@ -162,6 +170,8 @@ func checkEvents(ctx context.Context, o EventsOptions) error {
 		return &InvalidInputError{Field: "AfterIndex", Reason: "a snapshot has an index of its own"}
 	case o.Buffer < 0:
 		return &InvalidInputError{Field: "Buffer", Reason: "it is negative"}
+	case o.BufferBytes < 0:
+		return &InvalidInputError{Field: "BufferBytes", Reason: "it is negative"}
 	}
 	return nil
 }
@@ -173,6 +183,59 @@ type follower struct {
 	opts  EventsOptions
 	found chan *Event // closed when run ends
 	err   error       // why; set before
+
+	freed chan struct{} // wakes run when bytes have been released
+	mu    sync.Mutex    // guards the field below
+	bytes int           // of the events in found
+}
+
+func newFollower(kapi KeysAPI, key string, o EventsOptions) *follower {
+	o.Buffer = cmp.Or(o.Buffer, defaultEventBuffer)
+	o.BufferBytes = cmp.Or(o.BufferBytes, defaultEventBufferBytes)
+	return &follower{kapi: kapi, key: key, opts: o, found: make(chan *Event, o.Buffer), freed: make(chan struct{}, 1)}
+}
+
+// sizeOf returns how many bytes of keys and values an event holds.
+func sizeOf(event *Event) int {
+	size := 0
+	for _, node := range []*Node{event.Node, event.PrevNode} {
+		for n := range node.All() {
+			size += len(n.Key) + len(n.Value)
+		}
+	}
+	return size
+}
+
+// reserve waits until there is room for an event, or none is left to wait for. It
+// is false when the context has ended.
+func (f *follower) reserve(ctx context.Context, event *Event) bool {
+	size := sizeOf(event)
+	for {
+		f.mu.Lock()
+		if f.bytes == 0 || f.bytes+size <= f.opts.BufferBytes {
+			f.bytes += size
+			f.mu.Unlock()
+			return true
+		}
+		f.mu.Unlock()
+		select {
+		case <-f.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// release notes that the loop has taken an event.
+func (f *follower) release(event *Event) {
+	size := sizeOf(event)
+	f.mu.Lock()
+	f.bytes -= size
+	f.mu.Unlock()
+	select {
+	case f.freed <- struct{}{}:
+	default:
+	}
 }
 
 // eventSource is a watch that can be resumed after any error.
@@ -189,16 +252,16 @@ func (f *follower) run(ctx context.Context) {
 	}
 	var source eventSource
 	var err error
-	var pace pace
+	var pacer restartPacer
 	if !f.opts.Snapshot {
 		source, err = f.source(f.opts.AfterIndex)
 	}
 	for err == nil {
-		pace.start()
+		pacer.start()
 		if source == nil {
 			source, err = f.resync(ctx)
 		} else if err = source.follow(ctx, take); IsEventIndexCleared(err) {
-			source, err = nil, f.retry(ctx, &pace, err)
+			source, err = nil, f.retry(ctx, &pacer, err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -207,14 +270,14 @@ func (f *follower) run(ctx context.Context) {
 			if f.opts.Retry != nil {
 				f.opts.Retry(err)
 			}
-			err = f.retry(ctx, &pace, err)
+			err = f.retry(ctx, &pacer, err)
 		}
 	}
 	f.err = err
 }
 
 // retry waits before the key is watched again, or read.
-func (f *follower) retry(ctx context.Context, p *pace, why error) error {
+func (f *follower) retry(ctx context.Context, p *restartPacer, why error) error {
 	k, ok := f.kapi.(*httpKeysAPI)
 	if !ok {
 		k = &httpKeysAPI{prefix: defaultKeysPrefix} // of which nobody is told but the context's
@@ -223,11 +286,14 @@ func (f *follower) retry(ctx context.Context, p *pace, why error) error {
 	if err != nil {
 		path = f.key // somebody else's KeysAPI may take what this one does not
 	}
-	return p.keep(ctx, k.client, path, why)
+	return p.wait(ctx, k.client, path, why)
 }
 
 // put hands an event to the loop; it is false when the context has ended.
 func (f *follower) put(ctx context.Context, event *Event) bool {
+	if !f.reserve(ctx, event) {
+		return false
+	}
 	select {
 	case f.found <- event:
 		return true
@@ -266,20 +332,22 @@ func (f *follower) source(after uint64) (eventSource, error) {
 		w := f.kapi.Watcher(f.key, &WatcherOptions{AfterIndex: after, Recursive: f.opts.Recursive})
 		return watcherSource{w}, nil
 	}
-	p, err := k.newPoll(f.key, f.opts.Recursive, after)
-	return &pollSource{client: k.client, poll: &p}, err
+	w, err := k.newWatch(f.key, f.opts.Recursive, after)
+	return &pollSource{client: k.client, watch: &w}, err
 }
 
-// isFinal reports whether to try again is of no use.
+// isFinal reports whether to try again is of no use. Errors that a Client or a
+// KeysAPI of the caller's own has made, time-outs of theirs among them, are not
+// final: the caller's context is looked at before.
 func isFinal(err error) bool {
 	var keys Error
 	var reply *ReplyError
 	var input *InvalidInputError
 	switch {
-	case isContextError(err), errors.Is(err, errNoIndex), errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge):
+	case errors.Is(err, errNoIndex), errors.As(err, &input), errors.Is(err, ErrClusterIDChanged), errors.Is(err, ErrResponseTooLarge), errors.Is(err, ErrTransportClosed):
 		return true
 	case errors.Is(err, ErrClusterUnavailable):
-		return false
+		return isV2Disabled(err)
 	case errors.As(err, &keys):
 		return keys.Code < ErrorCodeRaftInternal
 	case errors.As(err, &reply):
@@ -288,10 +356,16 @@ func isFinal(err error) bool {
 	return false
 }
 
+// isV2Disabled reports whether all endpoints have said that they don't serve the
+// v2 API.
+func isV2Disabled(err error) bool {
+	var failed *ClusterError
+	return errors.As(err, &failed) && len(failed.Errors) > 0 &&
+		!slices.ContainsFunc(failed.Errors, func(each error) bool { return !errors.Is(each, ErrV2NotEnabled) })
+}
+
 // errNoIndex is final: without it nobody knows where to go on.
 var errNoIndex = &ReplyError{Message: "the snapshot has no index (X-Etcd-Index)", StatusCode: http.StatusOK}
-
-var errNoEvent = errors.New("client: the Watcher returned neither event nor error")
 
 // watcherSource follows by the Watcher of any KeysAPI.
 type watcherSource struct{ watcher Watcher }

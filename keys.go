@@ -212,8 +212,8 @@ func (k *httpKeysAPI) Get(ctx context.Context, key string, opts *GetOptions) (*R
 		q.setTrue("recursive", opts.Recursive)
 		q.setTrue("sorted", opts.Sort)
 	}
-	act := &keysAction{action: action{asks: demand{method: http.MethodGet, path: path, query: q.encoded}, class: classRead}}
-	return act.send(ctx, k.client)
+	act := &action{spec: requestSpec{method: http.MethodGet, path: path, query: q.encoded}, class: classRead, keys: true}
+	return sendKeys(ctx, k.client, act, false)
 }
 
 // Set implements KeysAPI.
@@ -242,15 +242,12 @@ func (k *httpKeysAPI) Set(ctx context.Context, key, value string, opts *SetOptio
 		form.set("value", value)
 	}
 
-	act := &keysAction{
-		action:         action{asks: demand{method: http.MethodPut, path: path, query: q.encoded}, class: classIdempotent},
-		mayLackItsNode: opts.NoValueOnSuccess,
-	}
+	act := &action{spec: requestSpec{method: http.MethodPut, path: path, query: q.encoded}, class: classIdempotent, keys: true}
 	if opts.PrevValue != "" || opts.PrevIndex != 0 || opts.PrevExist == PrevNoExist {
 		act.class = classOnce
 	}
 	act.setForm(form.encoded)
-	return act.send(ctx, k.client)
+	return sendKeys(ctx, k.client, act, opts.NoValueOnSuccess)
 }
 
 // Create implements KeysAPI.
@@ -277,9 +274,9 @@ func (k *httpKeysAPI) CreateInOrder(ctx context.Context, dir, value string, opts
 		form.setTTL(opts.TTL)
 	}
 	form.set("value", value)
-	act := &keysAction{action: action{asks: demand{method: http.MethodPost, path: path}, class: classOnce}}
+	act := &action{spec: requestSpec{method: http.MethodPost, path: path}, class: classOnce, keys: true}
 	act.setForm(form.encoded)
-	return act.send(ctx, k.client)
+	return sendKeys(ctx, k.client, act, false)
 }
 
 // Delete implements KeysAPI.
@@ -298,8 +295,8 @@ func (k *httpKeysAPI) Delete(ctx context.Context, key string, opts *DeleteOption
 		q.setText("prevValue", opts.PrevValue)
 		q.setTrue("recursive", opts.Recursive)
 	}
-	act := &keysAction{action: action{asks: demand{method: http.MethodDelete, path: path, query: q.encoded}, class: classOnce}}
-	return act.send(ctx, k.client)
+	act := &action{spec: requestSpec{method: http.MethodDelete, path: path, query: q.encoded}, class: classOnce, keys: true}
+	return sendKeys(ctx, k.client, act, false)
 }
 
 // checkSet refuses what the server would refuse or, worse, not tell.
@@ -338,4 +335,62 @@ func checkText(field, key, text string) error {
 		at += size
 	}
 	return &InvalidInputError{Field: field, Reason: fmt.Sprintf("for key %q it is not valid UTF-8 at byte %d", key, at)}
+}
+
+// keysCall is a call of the keys API, whose reply may be large: its body is decoded
+// as it comes.
+type keysCall struct {
+	actionCall
+
+	noNode bool // see SetOptions.NoValueOnSuccess
+
+	// Of the last attempt:
+	decoded bool // resp and err are what the body came to
+	resp    *Response
+	err     error
+}
+
+// sendKeys sends a call by c. noNode is true where the reply may lack its node.
+func sendKeys(ctx context.Context, c Client, act *action, noNode bool) (*Response, error) {
+	if own, ok := c.(*httpClusterClient); ok {
+		k := &keysCall{actionCall: actionCall{own.effective(act)}, noNode: noNode}
+		if _, err := own.do(ctx, k); err != nil {
+			return nil, err
+		}
+		return k.resp, nil
+	}
+	decode := func(r *reply) (*Response, error) {
+		if !isSuccess(r.status) {
+			return nil, keysError(r)
+		}
+		resp, err := decodeTreeBytes(r.body)
+		return finishResponse(r, resp, err, !noNode)
+	}
+	return call(ctx, c, act, decode)
+}
+
+func (k *keysCall) onHeader(*reply) error {
+	k.decoded, k.resp, k.err = false, nil, nil
+	return nil
+}
+
+func (k *keysCall) readBody(r *reply, body *attempt, limit int64) (bool, error) {
+	resp, head, err := decodeTreeFrom(body, limit)
+	r.body = head
+	if isReadError(err) || isTooLarge(err) {
+		return true, err
+	}
+	k.decoded, k.resp, k.err = true, resp, err
+	return true, nil
+}
+
+func (k *keysCall) onReply(r *reply) error {
+	if !isSuccess(r.status) {
+		return keysError(r)
+	}
+	if !k.decoded { // there was no body to read
+		k.resp, k.err = decodeTreeBytes(r.body)
+	}
+	k.resp, k.err = finishResponse(r, k.resp, k.err, !k.noNode)
+	return k.err
 }

@@ -66,19 +66,19 @@ type peerURLs struct {
 
 // List implements MembersAPI.
 func (m *httpMembersAPI) List(ctx context.Context) ([]Member, error) {
-	act := &action{asks: demand{method: http.MethodGet, path: membersPath}, class: classRead}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: membersPath}, class: classRead}
 	return call(ctx, m.client, act, decodeMembers)
 }
 
 // Leader implements MembersAPI.
 func (m *httpMembersAPI) Leader(ctx context.Context) (*Member, error) {
-	act := &action{asks: demand{method: http.MethodGet, path: membersPath + "/leader"}, class: classRead}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: membersPath + "/leader"}, class: classRead}
 	return call(ctx, m.client, act, decodeMember)
 }
 
 // Add implements MembersAPI.
 func (m *httpMembersAPI) Add(ctx context.Context, peerURL string) (*Member, error) {
-	act := &action{asks: demand{method: http.MethodPost, path: membersPath}, class: classOnce}
+	act := &action{spec: requestSpec{method: http.MethodPost, path: membersPath}, class: classOnce}
 	if err := setPeerURLs(act, []string{peerURL}); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (m *httpMembersAPI) Update(ctx context.Context, mID string, peerURLs []stri
 	if err != nil {
 		return err
 	}
-	act := &action{asks: demand{method: http.MethodPut, path: path}, class: classOnce}
+	act := &action{spec: requestSpec{method: http.MethodPut, path: path}, class: classOnce}
 	if err = setPeerURLs(act, peerURLs); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (m *httpMembersAPI) Remove(ctx context.Context, mID string) error {
 	if err != nil {
 		return err
 	}
-	act := &action{asks: demand{method: http.MethodDelete, path: path}, class: classOnce}
+	act := &action{spec: requestSpec{method: http.MethodDelete, path: path}, class: classOnce}
 	_, err = call(ctx, m.client, act, decodeRemoved)
 	return err
 }

@@ -169,7 +169,7 @@ func wantElements(t *testing.T, path string, want []string) {
 // would.
 func wantOnTheWire(t *testing.T, path, want string) {
 	t.Helper()
-	act := &action{asks: demand{method: http.MethodGet, path: path, query: "a=b"}}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: path, query: "a=b"}}
 	for _, base := range []string{"", "/", "/base", "/base/", "/b%2Fase"} {
 		ep, err := parseEndpoint("http://etcd:2379" + base)
 		if err != nil {

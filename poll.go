@@ -6,267 +6,67 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// longEnough is how long a poll must have lasted to have been quiet rather than
-// broken: then it is made again without a pause, and what went before it counts
-// as seen.
-const longEnough = time.Second
-
-// poll is the watch of one key: the request, and how far it has come. One poll
-// is used for all requests of a watch, one after the other, so that each begins
-// where the one before has ended, on whatever endpoint.
-type poll struct {
-	plain
-
-	path      string // escaped
-	dir       string // what the server calls the key, ending in a slash; empty: not known
-	recursive bool
-	hidden    bool // what is hidden from the watch, and yet told, is an event
-	stream    bool // ask for more than one event
-
+// position is how far a watch has come.
+type position struct {
 	next      uint64 // the first index of interest; 0: not known yet, from now
 	last      uint64 // the index of the last event; 0: none yet
 	events    int    // how many there were
 	clusterID string // empty: not known yet
-
-	// Of the request on its way:
-	began    time.Time // the attempt
-	asked    uint64    // the waitIndex it has; 0: none
-	opened   time.Time // when its header came; zero before
-	index    uint64    // X-Etcd-Index in it: where the server took the watch
-	event    *Response // nil: none came
-	err      error     // why the reply is neither an event nor a quiet end
-	accepted bool      // accept was called
-	takes    bool      // the body may be decoded as it comes, for nobody else wants it
-	taken    bool      // it was; event and err are what came of it
-	lead     leadReader
 }
 
-// HTTPRequest implements HTTPAction.
-func (p *poll) HTTPRequest(ep url.URL) *http.Request { return requestOf(p.demand(), ep) }
+// watch is the watch of one key. One goroutine at a time uses it.
+type watch struct {
+	position
 
-func (p *poll) demand() demand {
-	p.began, p.opened, p.index, p.asked = time.Now(), time.Time{}, 0, p.next
-	p.taken = false
-	return demand{method: http.MethodGet, path: p.path, query: p.query()}
+	path      string // escaped
+	dir       string // what the server calls the key, ending in a slash; empty: not known
+	recursive bool
+	hidden    bool // hidden nodes are reported, where the server does
+
+	taken   uint64 // the index at which a server took the last request; 0: not known
+	noIndex bool   // replies have no index: somebody in between drops it
+	header  bool   // the header of the last request came
 }
 
-// query is the query in the order of its names.
-func (p *poll) query() string {
+// isAtHead reports whether nothing that is of interest now had happened when the
+// last request was taken.
+func (w *watch) isAtHead() bool { return w.taken < w.next || w.next == 0 }
+
+// query returns the query of a request, in the order of its names.
+func (w *watch) query(next uint64, stream bool) string {
 	q := "wait=true"
 	switch {
-	case p.recursive && p.stream:
+	case w.recursive && stream:
 		q = "recursive=true&stream=true&wait=true"
-	case p.recursive:
+	case w.recursive:
 		q = "recursive=true&wait=true"
-	case p.stream:
+	case stream:
 		q = "stream=true&wait=true"
 	}
-	if p.next == 0 {
+	if next == 0 {
 		return q
 	}
 	var digits [20]byte
-	return q + "&waitIndex=" + string(strconv.AppendUint(digits[:0], p.next, 10))
+	return q + "&waitIndex=" + string(strconv.AppendUint(digits[:0], next, 10))
 }
 
-func (p *poll) describe() (method, path string) { return http.MethodGet, p.path }
-
-func (p *poll) retryClass() retryClass { return classRead }
-func (p *poll) isLongPoll() bool       { return true }
-
-// isCaughtUp reports whether the server took the watch at the head: nothing that
-// is to be delivered had happened before.
-func (p *poll) isCaughtUp() bool { return p.index < p.next }
-
-// begins takes the header of a reply, which a server sends as soon as it has
-// taken the watch. From then on the start of a watch from now is known.
-func (p *poll) begins(r *reply) error {
-	if !isSuccess(r.status) {
-		return nil
-	}
-	index, err := indexOf(r)
-	if err != nil {
-		return err
-	}
-	if err := p.checkCluster(r); err != nil {
-		return err
-	}
-	p.opened, p.index = time.Now(), index
-	if p.next == 0 && index > 0 {
-		p.next = index + 1
-	}
-	return nil
-}
-
-// checkCluster refuses events of another cluster: its indexes mean nothing here.
-func (p *poll) checkCluster(r *reply) error {
-	id := r.get(headerClusterID)
-	switch {
-	case id == "", id == p.clusterID:
-	case p.clusterID == "":
-		p.clusterID = id
-	default:
-		return &ReplyError{
-			Endpoint: r.endpoint, StatusCode: r.status, Err: ErrClusterIDChanged,
-			Message: "cluster ID was " + p.clusterID + " and is " + id,
-		}
-	}
-	return nil
-}
-
-// excuses reports whether an attempt that broke off was a quiet poll that has
-// ended, and no failure. A poll that breaks soon is made again as well, but
-// elsewhere if there is a choice.
-func (p *poll) excuses(r *reply, sent bool, err error) (excused, elsewhere bool) {
-	quiet := time.Since(p.began) >= longEnough
-	switch {
-	case errors.Is(err, errPollRemade):
-		p.accepted = true
-		return true, false
-	case isAbandoned(err):
-		return false, false
-	case r == nil:
-		// Some proxies hold the header back until there is a body.
-		excused = sent && quiet
-	default:
-		excused = !p.opened.IsZero() && isReadError(err)
-		if excused && quiet && errors.Is(err, io.ErrUnexpectedEOF) {
-			// Whoever closes in an orderly way has passed on all that was
-			// written before, and a server writes what has already happened
-			// right behind the header.
-			p.skipSeen()
-		}
-	}
-	p.accepted = excused
-	return excused, !quiet
-}
-
-// skipSeen moves the watch up to where the server has taken it: what matches and
-// was before would have been sent.
-func (p *poll) skipSeen() {
-	if p.index > 0 {
-		p.next = max(p.next, p.index+1)
-	}
-}
-
-// errPollRemade is why the client itself ends a quiet poll, to make it again.
-var errPollRemade = errors.New("client: the long poll is made again")
-
-// isAbandoned is true for attempts that the client itself gave up or refused.
-func isAbandoned(err error) bool {
-	return slices.ContainsFunc([]error{
-		ErrStalled, ErrNoQuorum, ErrClusterIDChanged, ErrResponseTooLarge, ErrTooManyRedirects, ErrRedirectRefused,
-	}, func(reason error) bool { return errors.Is(err, reason) })
-}
-
-// accept takes a whole reply: an event, a quiet end, or an error.
-func (p *poll) accept(r *reply) error {
-	p.accepted = true
-	p.event, p.err = p.read(r)
-	return p.err
-}
-
-func (p *poll) read(r *reply) (*Response, error) {
-	if isIdleTimeout(r.status) && time.Since(p.began) >= longEnough {
-		return nil, nil
-	}
-	if !isSuccess(r.status) {
-		err := keysError(r)
-		if hasErrorCode(err, ErrorCodeWatcherCleared) {
-			return nil, nil // the server has dropped the watch, and nothing else
-		}
-		return nil, err
-	}
-	if p.opened.IsZero() { // a Client of the caller's own did not say
-		if err := p.begins(r); err != nil {
-			return nil, err
-		}
-	}
-	event, err := p.event, p.err
-	if !p.taken {
-		event, err = decodeTreeBytes(r.body)
-	}
-	if errors.Is(err, ErrEmptyBody) {
-		// A server that has an event writes it right behind the header. But who
-		// stands in between may give up at once, and say so by an empty reply.
-		if time.Since(p.began) >= longEnough {
-			p.skipSeen()
-		}
-		return nil, nil
-	}
-	if event, err = finishResponse(r, event, err, true); err != nil {
-		return nil, err
-	}
-	return p.pass(event), nil
-}
-
-func (p *poll) takesBody() bool { return p.takes }
-
-// consume decodes the event. It begins with that when there is something to
-// decode, for a decoder is large, and polls that wait are many.
-func (p *poll) consume(r *reply, body *trip, limit int64) error {
-	if err := p.lead.await(body); err != nil {
-		return err
-	}
-	var err error
-	p.event, r.body, err = decodeTreeFrom(&p.lead, limit)
-	if isReadError(err) || isTooLarge(err) {
-		return err
-	}
-	p.taken, p.err = true, err
-	return nil
-}
-
-// leadReader is a body whose first byte has been waited for.
-type leadReader struct {
-	body  io.Reader
-	first [1]byte
-	held  int // how much of first has not been read
-}
-
-// await waits for the first byte. It gives an error only if the body broke off.
-func (l *leadReader) await(body io.Reader) error {
-	l.body = body
-	var err error
-	for l.held = 0; l.held == 0 && err == nil; {
-		l.held, err = body.Read(l.first[:])
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return &bodyReadError{err}
-	}
-	return nil
-}
-
-// Read implements io.Reader.
-func (l *leadReader) Read(p []byte) (int, error) {
-	if l.held > 0 && len(p) > 0 {
-		p[0], l.held = l.first[0], 0
-		return 1, nil
-	}
-	return l.body.Read(p)
-}
-
-// isIdleTimeout is true for what proxies say when a reply takes them too long.
-func isIdleTimeout(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusBadGateway ||
-		status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-}
-
-// pass takes an event for delivery, unless it was delivered before, or is hidden
-// from this watch: servers hide it as long as it is new.
-func (p *poll) pass(event *Response) *Response {
+// pass takes an event for delivery, and returns nil where it was delivered before,
+// or is hidden from this watch: servers hide it as long as it is new. asked is the
+// index that the request had.
+func (w *watch) pass(at *position, event *Response, asked uint64) *Response {
 	index := event.Node.ModifiedIndex
-	if index < p.asked || index <= p.last {
+	if index < asked || index <= at.last {
 		return nil
 	}
-	p.last, p.next = index, index+1
-	p.events++
-	if p.dir != "" && (!isRelated(p.dir, event.Node.Key) || p.recursive && !p.hidden && isHiddenBelow(p.dir, event.Node.Key)) {
+	at.last, at.next = index, index+1
+	at.events++
+	if w.dir != "" && (!isRelated(w.dir, event.Node.Key) || w.recursive && !w.hidden && isHiddenBelow(w.dir, event.Node.Key)) {
 		return nil
 	}
 	return event
@@ -284,23 +84,239 @@ func isHiddenBelow(dir, key string) bool {
 	return ok && (strings.HasPrefix(below, "_") || strings.Contains(below, "/_"))
 }
 
-// once makes one request, as p itself or as a stream of it, and gives the event,
-// or nil for a quiet end.
-func (p *poll) once(ctx context.Context, c Client, as HTTPAction) (*Response, error) {
-	p.event, p.err, p.accepted = nil, nil, false
-	if own, ok := c.(*httpClusterClient); ok {
-		p.takes = true
-		if _, err := own.do(ctx, outgoingOf(as, own.pool.view().at(0).base)); err != nil {
-			return nil, err
+// checkCluster refuses events of another cluster: its indexes mean nothing here.
+func (at *position) checkCluster(r *reply) error {
+	id := r.get(headerClusterID)
+	switch {
+	case id == "", id == at.clusterID:
+	case at.clusterID == "":
+		at.clusterID = id
+	default:
+		return &ReplyError{
+			Endpoint: r.endpoint, StatusCode: r.status, Err: ErrClusterIDChanged,
+			Message: "cluster ID was " + at.clusterID + " and is " + id,
 		}
-		return p.event, p.err
 	}
-	resp, body, err := c.Do(ctx, as) //nolint:bodyclose // Do has read and closed it
+	return nil
+}
+
+// idleProof is how long the header of a poll must have been there without a byte
+// of a body before it may show that the history holds nothing: a server writes
+// what has already happened right behind the header.
+const idleProof = 5 * time.Second
+
+// pollCall is one request for the events of a watch: for one event, or for a
+// stream of them.
+type pollCall struct {
+	watch     *watch // not to be changed
+	stream    bool
+	endAtHead bool                 // it is for the history only
+	deliver   func(*Response) bool // of a stream; false: that is enough
+
+	shared *streamAction // of a stream that a Client of the caller's own passed on; nil: it did not
+
+	gate chan struct{}   // nil, or closed when the poll may go on behind its header
+	held chan struct{}   // closed when the header waits at the gate
+	stop <-chan struct{} // closed when the poll is to end
+
+	at    position  // how far it has come, from where the watch was
+	event *Response // of the attempt; nil: none came
+	err   error     // why it could not be decoded
+
+	mu       sync.Mutex // guards the fields below, of the attempt under way
+	endpoint *endpoint
+	asked    uint64    // the waitIndex it has; 0: none
+	opened   time.Time // when its header came; zero before
+	index    uint64    // X-Etcd-Index in it: where the server took the watch
+	direct   bool      // the endpoint itself has answered, without a redirect
+	http1    bool      // by HTTP/1: nothing but a renewal shows that the connection is alive
+	hasBytes bool      // a part of the body has come
+	active   time.Time // when something last came, or was delivered
+	busy     bool      // an event is being delivered
+	progress position  // at, as others may read it
+}
+
+func (w *watch) newPoll(stream bool) *pollCall {
+	return &pollCall{watch: w, stream: stream, at: w.position, progress: w.position, active: time.Now()}
+}
+
+func (p *pollCall) info() callInfo {
+	return callInfo{method: http.MethodGet, path: p.watch.path, class: classRead, longPoll: !p.endAtHead, stream: p.stream}
+}
+
+func (p *pollCall) request(ctx context.Context, ep *endpoint, u *url.URL) *http.Request {
+	if p.shared != nil {
+		p.at = p.shared.position()
+	}
+	p.mu.Lock()
+	p.endpoint, p.asked, p.opened, p.index, p.hasBytes = ep, p.at.next, time.Time{}, 0, false
+	p.mu.Unlock()
+	p.event, p.err = nil, nil
+	spec := requestSpec{method: http.MethodGet, path: p.watch.path, query: p.watch.query(p.at.next, p.stream)}
+	return spec.request(ctx, ep, u)
+}
+
+// errAtHead is how a poll ends that is for the history only when it has come to
+// the end of that.
+var errAtHead = errors.New("client: the history has ended")
+
+// onHeader takes the header of a reply, which a server sends as soon as it has
+// taken the watch. From then on the start of a watch from now is known.
+func (p *pollCall) onHeader(r *reply) error {
+	if !isSuccess(r.status) {
+		return nil
+	}
+	index, err := indexOf(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !p.accepted { // c is a Client of the caller's own that did not pass p on
-		return p.read(replyOf(resp, body))
+	if p.gate != nil {
+		close(p.held)
+		select {
+		case <-p.gate:
+		case <-p.stop:
+			return context.Canceled
+		}
+		p.gate = nil
 	}
-	return p.event, p.err
+	if err := p.at.checkCluster(r); err != nil {
+		return err
+	}
+	if p.at.next == 0 && index > 0 {
+		p.at.next = index + 1
+	}
+	if p.shared != nil {
+		p.shared.onHeader(index, p.at.clusterID)
+	}
+	p.mu.Lock()
+	p.opened, p.index, p.http1 = time.Now(), index, r.http.ProtoMajor == 1
+	p.direct = r.endpoint == p.endpoint.name
+	p.active, p.progress = p.opened, p.at
+	p.mu.Unlock()
+	if p.endAtHead && index > 0 && index < p.at.next {
+		return errAtHead
+	}
+	return nil
+}
+
+// readBody reads the event, or the events of a stream.
+func (p *pollCall) readBody(r *reply, body *attempt, limit int64) (bool, error) {
+	in := &pollReader{poll: p, body: body}
+	if p.stream {
+		return true, p.readStream(r, body, in, limit)
+	}
+	// A decoder is large, and polls that wait are many.
+	if err := in.await(); err != nil {
+		return true, err
+	}
+	event, head, err := decodeTreeFrom(in, limit)
+	r.body = head
+	if isReadError(err) || isTooLarge(err) {
+		return true, err
+	}
+	p.event, p.err = event, err
+	return true, nil
+}
+
+// onReply judges the whole reply.
+func (p *pollCall) onReply(r *reply) (err error) {
+	switch {
+	case !isSuccess(r.status):
+		return pollError(r)
+	case p.stream, errors.Is(p.err, ErrEmptyBody):
+		return nil // whoever is in between has ended the reply
+	case r.http.Body == nil || p.event == nil && p.err == nil:
+		return nil
+	}
+	p.event, err = finishResponse(r, p.event, p.err, true)
+	return err
+}
+
+// pollError returns the error of a reply that is not a success; nil: it is an
+// idle end.
+func pollError(r *reply) error {
+	err := keysError(r)
+	if hasErrorCode(err, ErrorCodeWatcherCleared) {
+		return nil // the server has dropped the watch, and nothing else
+	}
+	return err
+}
+
+// provenIdle returns the index up to which the poll has shown that there is
+// nothing to deliver; 0: it has shown nothing.
+//
+// The header has been there for a while, nothing came behind it, and the same
+// endpoint has answered another request that was made after the header had come:
+// so it was not stopped in between.
+func (p *pollCall) provenIdle() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened.IsZero() || p.hasBytes || !p.direct || time.Since(p.opened) < idleProof || !p.endpoint.health.hasAnsweredSince(p.opened) {
+		return 0
+	}
+	return p.index
+}
+
+// isOpened reports whether the header of the reply has come, and whether by HTTP/1.
+func (p *pollCall) isOpened() (opened, http1 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.opened.IsZero(), p.http1
+}
+
+// silence returns since when nothing has come, and whether that is so: not while
+// an event is being delivered.
+func (p *pollCall) silence() (since time.Time, silent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.active, !p.busy
+}
+
+// merge makes the watch go on where the poll has come to.
+func (p *pollCall) merge() {
+	w := p.watch
+	w.position = p.at
+	if idle := p.provenIdle(); idle > 0 && p.event == nil {
+		w.next = max(w.next, idle+1)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.header = !p.opened.IsZero()
+	w.noIndex = w.noIndex || w.header && p.index == 0
+	w.taken = p.index
+}
+
+// pollReader reads the body of a poll, and notes what comes.
+type pollReader struct {
+	poll  *pollCall
+	body  io.Reader
+	first [1]byte
+	held  int // how much of first has not been read
+}
+
+// await waits for the first byte. It returns an error only if the body broke off.
+func (in *pollReader) await() error {
+	var err error
+	for in.held == 0 && err == nil {
+		in.held, err = in.Read(in.first[:])
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return &bodyReadError{err}
+	}
+	return nil
+}
+
+// Read implements io.Reader.
+func (in *pollReader) Read(p []byte) (int, error) {
+	if in.held > 0 && len(p) > 0 {
+		p[0], in.held = in.first[0], 0
+		return 1, nil
+	}
+	n, err := in.body.Read(p)
+	if n > 0 {
+		in.poll.mu.Lock()
+		in.poll.hasBytes, in.poll.active = true, time.Now()
+		in.poll.mu.Unlock()
+	}
+	return n, err
 }

@@ -76,26 +76,26 @@ type totals struct {
 	calls, callsFailed, unknown    atomic.Uint64
 	attempts, redirects, failovers atomic.Uint64
 	outcomes                       [outcomes]atomic.Uint64
-	retries, rearmed               atomic.Uint64
+	retries, watchRestarts         atomic.Uint64
 	probes, probesFailed           atomic.Uint64
 	syncs, syncsFailed             atomic.Uint64
 }
 
 // endpointCounts are the counts of an endpoint, shared with its successors.
 type endpointCounts struct {
-	attempts, suspected  atomic.Uint64
-	outcomes             [outcomes]atomic.Uint64
-	probes, probesFailed atomic.Uint64
-	lastFailure          atomic.Int64 // in nanoseconds since 1970; 0: never
+	attempts, becameUnhealthy atomic.Uint64
+	outcomes                  [outcomes]atomic.Uint64
+	probes, probesFailed      atomic.Uint64
+	lastFailure               atomic.Int64 // in nanoseconds since 1970; 0: never
 }
 
 func (c *httpClusterClient) stats() Stats {
-	t := &c.sight.totals
+	t := &c.observer.totals
 	s := Stats{
 		CallsFailed: t.callsFailed.Load(), UnknownOutcomes: t.unknown.Load(), Redirects: t.redirects.Load(),
 		Answered: t.outcomes[outcomeAnswered].Load(), Failed: t.outcomes[outcomeNext].Load() + t.outcomes[outcomeStop].Load(),
 		IdlePolls: t.outcomes[outcomeIdle].Load(), Cancelled: t.outcomes[outcomeCancelled].Load(), Failovers: t.failovers.Load(),
-		Retries: t.retries.Load(), WatchRestarts: t.rearmed.Load(),
+		Retries: t.retries.Load(), WatchRestarts: t.watchRestarts.Load(),
 		ProbesFailed: t.probesFailed.Load(), SyncsFailed: t.syncsFailed.Load(),
 	}
 	// After what came of them.
@@ -105,7 +105,7 @@ func (c *httpClusterClient) stats() Stats {
 	view := c.pool.view()
 	for _, ep := range view.given {
 		e := ep.counts.stats()
-		e.Endpoint, e.Pinned, e.Unhealthy = ep.name, ep == view.at(0), c.isSuspect(ep)
+		e.Endpoint, e.Pinned, e.Unhealthy = ep.name, ep == view.at(0), c.isUnhealthy(ep)
 		s.Endpoints = append(s.Endpoints, e)
 	}
 	return s
@@ -115,7 +115,7 @@ func (n *endpointCounts) stats() EndpointStats {
 	e := EndpointStats{
 		Answered: n.outcomes[outcomeAnswered].Load(), Failed: n.outcomes[outcomeNext].Load() + n.outcomes[outcomeStop].Load(),
 		IdlePolls: n.outcomes[outcomeIdle].Load(), Cancelled: n.outcomes[outcomeCancelled].Load(),
-		BecameUnhealthy: n.suspected.Load(), ProbesFailed: n.probesFailed.Load(),
+		BecameUnhealthy: n.becameUnhealthy.Load(), ProbesFailed: n.probesFailed.Load(),
 	}
 	e.Attempts, e.Probes = n.attempts.Load(), n.probes.Load()
 	if at := n.lastFailure.Load(); at != 0 {
@@ -124,11 +124,10 @@ func (n *endpointCounts) stats() EndpointStats {
 	return e
 }
 
-// mostWrappings keeps a client that wraps itself from being looked through for
-// ever.
+// mostWrappings bounds how deep a client is looked for: one may wrap itself.
 const mostWrappings = 100
 
-// ownClient gives the client of New in c, or nil.
+// ownClient returns the client of New in c, or nil.
 func ownClient(c Client) *httpClusterClient {
 	for range mostWrappings {
 		switch t := c.(type) {
@@ -145,7 +144,7 @@ func ownClient(c Client) *httpClusterClient {
 	return nil
 }
 
-// embeddedClient gives the Client that a struct embeds, at any depth, or nil.
+// embeddedClient returns the Client that a struct embeds, at any depth, or nil.
 func embeddedClient(v reflect.Value) Client {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -47,7 +48,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 	c.configured = endpoints
 	c.discovery = nil
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
-	c.doubtLeader()
+	c.invalidateLeader()
 	return nil
 }
 
@@ -58,7 +59,7 @@ func (c *httpClusterClient) Sync(ctx context.Context) error {
 	}
 	began := time.Now()
 	err := c.sync(ctx)
-	c.synced(ctx, began, err, 0)
+	c.onSync(ctx, began, err, 0)
 	return err
 }
 
@@ -107,7 +108,7 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	for _, ep := range behind {
 		all = appendNew(all, ep)
 	}
-	c.doubtLeader()
+	c.invalidateLeader()
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
 		c.pool.replace(c.newList(all, len(first)))
@@ -151,8 +152,8 @@ func (c *httpClusterClient) reachable(ctx context.Context, endpoints []*endpoint
 	var all sync.WaitGroup
 	for i, ep := range endpoints {
 		all.Go(func() {
-			p := c.prober.ask(ctx, ep, syncPatience)
-			answers[i] = p == pulseGood || p == pulseNoQuorum
+			p, _ := c.prober.ask(ctx, ep, syncPatience)
+			answers[i] = p == probeGood || p == probeNoQuorum
 		})
 	}
 	all.Wait()
@@ -186,14 +187,14 @@ func (c *httpClusterClient) AutoSync(ctx context.Context, interval time.Duration
 		err := c.syncOnce(ctx)
 		if err == nil {
 			pause = firstSyncPause
-			c.synced(ctx, began, nil, 0)
+			c.onSync(ctx, began, nil, 0)
 			if err = c.sleepOrFailure(ctx, interval); err != nil {
 				return err
 			}
 			continue
 		}
 		pause = min(pause, interval)
-		c.synced(ctx, began, err, pause)
+		c.onSync(ctx, began, err, pause)
 		if err = sleep(ctx, pause); err != nil {
 			return err
 		}
@@ -239,12 +240,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// doubtLeader makes the leader be looked up before the next request.
-func (c *httpClusterClient) doubtLeader() { c.doubts.Add(1) }
+// invalidateLeader makes the leader be looked up before the next request.
+func (c *httpClusterClient) invalidateLeader() { c.leaderGeneration.Add(1) }
 
 // knowsLeader reports whether nothing has come into doubt since the leader was
 // found.
-func (c *httpClusterClient) knowsLeader() bool { return c.leaderFound.Load() == c.doubts.Load() }
+func (c *httpClusterClient) knowsLeader() bool {
+	return c.leaderFound.Load() == c.leaderGeneration.Load()
+}
 
 // noteTerm makes the leader be looked up again when a reply tells of a new term:
 // there has been an election.
@@ -257,7 +260,7 @@ func (c *httpClusterClient) noteTerm(r *reply) {
 		return // most replies that are no successes don't tell
 	}
 	if known := c.term.Load(); term > known && c.term.CompareAndSwap(known, term) && known > 0 {
-		c.doubtLeader()
+		c.invalidateLeader()
 	}
 }
 
@@ -273,8 +276,9 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
 	defer cancel()
-	doubts := c.doubts.Load() // those that come while it is looked up remain
-	leader, err := NewMembersAPI(c).Leader(ctx)
+	generation := c.leaderGeneration.Load() // those that come while it is looked up remain
+	act := &action{spec: requestSpec{method: http.MethodGet, path: membersPath + "/leader"}, class: classRead, noRepeat: true}
+	leader, err := call(ctx, c, act, decodeMember)
 	if err != nil {
 		c.nextLookup = time.Now().Add(leaderLookupPause)
 		return
@@ -287,12 +291,12 @@ func (c *httpClusterClient) pinLeader(ctx context.Context) {
 	}
 	view := c.pool.view()
 	i := max(0, view.find(origins...))
-	if c.isSuspect(view.at(i)) {
+	if c.isUnhealthy(view.at(i)) {
 		// Calls will go to others first, and pin one. When it is back it may
 		// still be the leader.
 		c.nextLookup = time.Now().Add(leaderLookupPause)
 	} else {
-		c.leaderFound.Store(doubts)
+		c.leaderFound.Store(generation)
 	}
 	c.pool.pin(view, i)
 }

@@ -128,76 +128,24 @@ func tracesOf(ctx context.Context) []*Trace {
 	return traces
 }
 
-// audience is who is told of a call: what Config has, and then what its context
-// has.
-type audience struct {
+// tracers are the traces that observe a call: Config's, and then those of its
+// context.
+type tracers struct {
 	ofClient, ofCall []*Trace
 }
 
 // all is an iterator over the traces.
-func (a audience) all(yield func(*Trace) bool) {
-	for _, trace := range a.ofClient {
+func (t tracers) all(yield func(*Trace) bool) {
+	for _, trace := range t.ofClient {
 		if !yield(trace) {
 			return
 		}
 	}
-	for _, trace := range a.ofCall {
+	for _, trace := range t.ofCall {
 		if !yield(trace) {
 			return
 		}
 	}
 }
 
-func (a audience) isEmpty() bool { return len(a.ofClient) == 0 && len(a.ofCall) == 0 }
-
-// String says what AttemptInfo.Class says.
-func (c retryClass) String() string {
-	switch c {
-	case classRead:
-		return "read"
-	case classIdempotent:
-		return "idempotent"
-	default:
-		return "at-most-once"
-	}
-}
-
-// outcome is what came of an attempt, as is told and counted.
-type outcome int
-
-const (
-	outcomeAnswered outcome = iota
-	outcomeNext
-	outcomeStop
-	outcomeIdle
-	outcomeCancelled
-	outcomes // how many there are
-)
-
-// String says what AttemptResult.Verdict says.
-func (o outcome) String() string {
-	return [outcomes]string{"answered", "next", "stop", "idle", "cancelled"}[o]
-}
-
-// outcomeOf is what a verdict makes of an attempt.
-func outcomeOf(v verdict) outcome {
-	return [...]outcome{verdictDone: outcomeAnswered, verdictNext: outcomeNext, verdictStop: outcomeStop}[v]
-}
-
-func (o outcome) isFailure() bool { return o == outcomeNext || o == outcomeStop }
-
-// String says what ProbeInfo.Result says.
-func (p pulse) String() string {
-	switch p {
-	case pulseGood:
-		return "good"
-	case pulseNoQuorum:
-		return "no quorum"
-	case pulseStranger:
-		return "not etcd"
-	case pulseUnasked:
-		return "abandoned"
-	default:
-		return "none"
-	}
-}
+func (t tracers) isEmpty() bool { return len(t.ofClient) == 0 && len(t.ofCall) == 0 }

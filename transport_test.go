@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -22,7 +23,13 @@ import (
 func exchangeBy(t *testing.T, transport *http.Transport) *exchange {
 	t.Helper()
 	t.Cleanup(transport.CloseIdleConnections)
-	return &exchange{transport: transport, checkRedirect: DefaultCheckRedirect, maxBytes: defaultMaxResponseBytes}
+	return newExchange(transport)
+}
+
+func newExchange(transport http.RoundTripper) *exchange {
+	return &exchange{
+		transport: transport, checkRedirect: DefaultCheckRedirect, maxBytes: defaultMaxResponseBytes, liveness: &liveness{},
+	}
 }
 
 // put makes one attempt at a write, which no transport repeats by itself once a
@@ -32,11 +39,12 @@ func put(x *exchange, target string) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	act := &keysAction{action: action{asks: demand{method: http.MethodPut, path: "/v2/keys/a"}}}
+	act := &actionCall{action{spec: requestSpec{method: http.MethodPut, path: "/v2/keys/a"}}}
 	act.setForm("value=1")
 	view := &endpointView{endpointList: newEndpointList([]*endpoint{ep}, 1)}
-	_, sent, err = x.try(context.Background(), ep, act, stallTerms{}, view, new(int))
-	return sent, err
+	info := act.info()
+	e := x.do(context.Background(), ep, act, &info, stallTerms{}, view)
+	return e.sent, e.err
 }
 
 // refusingAddress gives an address at which nobody listens.
@@ -187,31 +195,43 @@ func TestSilentTransportCountsAsSent(t *testing.T) {
 	}{
 		{"nothing is known", errors.New("it broke"), true},
 		{"reading failed, so something was written", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, true},
-		{"the dial says enough", &url.Error{Op: "Put", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, false},
-		{"the look-up says enough", &net.DNSError{Name: "etcd"}, false},
+		{"a dial that failed may be the second", &url.Error{Op: "Put", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, true},
+		{"so may a look-up", &net.DNSError{Name: "etcd"}, true},
 	}
 	for _, tt := range tests {
-		x := &exchange{transport: transportFunc(func(*http.Request) (*http.Response, error) { return nil, tt.err })}
+		x := newExchange(transportFunc(func(*http.Request) (*http.Response, error) { return nil, tt.err }))
 		if sent, err := put(x, "http://etcd"); sent != tt.sent || !errors.Is(err, tt.err) {
 			t.Errorf("%s: sent %t, %v", tt.why, sent, err)
 		}
 	}
-	neither := &exchange{transport: transportFunc(func(*http.Request) (*http.Response, error) { return nil, nil })}
+	neither := newExchange(transportFunc(func(*http.Request) (*http.Response, error) { return nil, nil }))
 	if sent, err := put(neither, "http://etcd"); !sent || err == nil {
 		t.Errorf("neither reply nor error: sent %t, %v", sent, err)
 	}
 }
 
 // A reply that comes as the time is up is closed, and the time is up.
+func TestConnReport_RetryingTransport(t *testing.T) {
+	// The first try was sent, and the second failed to dial: only the first counts.
+	retrying := newExchange(transportFunc(func(req *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(req.Context())
+		trace.GetConn("etcd:80")
+		trace.GotConn(httptrace.GotConnInfo{})
+		trace.GetConn("etcd:80")
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}))
+	if sent, err := put(retrying, "http://etcd"); !sent || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("sent %t, %v", sent, err)
+	}
+}
+
 func TestReplyAfterTheHeaderTimeoutIsClosed(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("{}")}
-	x := &exchange{
-		headerTimeout: time.Millisecond,
-		transport: transportFunc(func(req *http.Request) (*http.Response, error) {
-			<-req.Context().Done()
-			return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
-		}),
-	}
+	x := newExchange(transportFunc(func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
+	}))
+	x.headerTimeout = time.Millisecond
 	if sent, err := put(x, "http://etcd"); !sent || !errors.Is(err, ErrHeaderTimeout) || body.closed != 1 {
 		t.Errorf("sent %t, %v, closed %d times", sent, err, body.closed)
 	}

@@ -16,6 +16,6 @@ type Versions struct {
 
 // GetVersion implements Client.
 func (c *httpClusterClient) GetVersion(ctx context.Context) (*Versions, error) {
-	act := &action{asks: demand{method: http.MethodGet, path: "/version"}, class: classRead}
+	act := &action{spec: requestSpec{method: http.MethodGet, path: "/version"}, class: classRead}
 	return call(ctx, c, act, decodeVersions)
 }

@@ -49,13 +49,13 @@ type Watcher interface {
 }
 
 const (
-	firstRearmPause = 50 * time.Millisecond
-	lastRearmPause  = 5 * time.Second
+	firstRestartPause = 50 * time.Millisecond
+	lastRestartPause  = 5 * time.Second
 )
 
 type httpWatcher struct {
 	client Client
-	poll   poll
+	watch  watch
 	err    error // why the key can't be watched
 }
 
@@ -65,57 +65,68 @@ func (k *httpKeysAPI) Watcher(key string, opts *WatcherOptions) Watcher {
 		opts = &WatcherOptions{}
 	}
 	w := &httpWatcher{client: k.client}
-	w.poll, w.err = k.newPoll(key, opts.Recursive, opts.AfterIndex)
-	w.poll.hidden = opts.Hidden
+	w.watch, w.err = k.newWatch(key, opts.Recursive, opts.AfterIndex)
+	w.watch.hidden = opts.Hidden
 	return w
 }
 
-// newPoll prepares the watch of a key for what comes after an index; 0 means
+// newWatch prepares the watch of a key for what comes after an index; 0 means
 // from now on.
-func (k *httpKeysAPI) newPoll(key string, recursive bool, after uint64) (poll, error) {
+func (k *httpKeysAPI) newWatch(key string, recursive bool, after uint64) (watch, error) {
 	path, err := keyPath(k.prefix, key)
-	p := poll{path: path, recursive: recursive}
+	w := watch{path: path, recursive: recursive}
 	if below, ok := strings.CutPrefix(path, defaultKeysPrefix); ok && err == nil {
-		p.dir, err = url.PathUnescape(strings.TrimSuffix(below, "/") + "/")
+		w.dir, err = url.PathUnescape(strings.TrimSuffix(below, "/") + "/")
 	}
 	if after > 0 {
-		p.next = after + 1
+		w.next = after + 1
 	}
-	return p, err
+	return w, err
 }
 
 // Next implements Watcher.
 func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
-	if w.err != nil {
+	switch {
+	case w.err != nil:
 		return nil, w.err
+	case ctx == nil:
+		return nil, errNilContext
 	}
-	var rearm pace
+	var pacer restartPacer
 	for {
-		rearm.start()
-		before := w.poll.events
-		event, err := w.poll.once(ctx, w.client, &w.poll)
+		pacer.start()
+		before := w.watch.events
+		event, err := w.watch.once(ctx, w.client)
 		if IsEventIndexCleared(err) {
-			err = w.poll.goOnAfterLoss(ctx, w.client, err)
+			err = w.watch.goOnAfterLoss(ctx, w.client, err)
 		}
 		if event != nil || err != nil {
 			return event, err
 		}
-		if w.poll.events > before {
+		if w.watch.events > before {
 			continue // The history went on, with what is hidden from this watch.
 		}
-		if err := rearm.keep(ctx, w.client, w.poll.path, nil); err != nil {
+		if err := pacer.wait(ctx, w.client, w.watch.path, nil); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// once makes one request by c, and returns the event, or nil for an idle end.
+func (w *watch) once(ctx context.Context, c Client) (*Response, error) {
+	if own, ok := c.(*httpClusterClient); ok {
+		return w.request(ctx, own, false, nil)
+	}
+	return w.requestBy(ctx, c)
+}
+
 // goOnAfterLoss decides what the loss of history means: nothing, if the key is
 // as it was, or else the error, after which the watch goes on from its index.
-func (p *poll) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
-	act := &action{asks: demand{method: http.MethodGet, path: p.path, query: "quorum=true"}, class: classRead}
+func (w *watch) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
+	act := &action{spec: requestSpec{method: http.MethodGet, path: w.path, query: quorumQuery}, class: classRead, keys: true}
 	now, err := call(ctx, c, act, decodeKeys)
-	if err == nil && p.isUnchanged(now) {
-		p.next = now.Index + 1
+	if err == nil && w.isUnchanged(now) {
+		w.next = now.Index + 1
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -123,39 +134,40 @@ func (p *poll) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
 	}
 	var cleared Error
 	if errors.As(loss, &cleared) && cleared.Index > 0 {
-		p.next = cleared.Index + 1
+		w.next = cleared.Index + 1
 	}
 	return loss
 }
 
-// isUnchanged reports whether the node that a quorum read gave shows that no
+// isUnchanged reports whether the node that a quorum read returned shows that no
 // event of this watch was missed. A node that is there, and was last written
-// before the events of interest, was neither deleted nor made anew; but what is
-// gone from below a directory has left no trace.
-func (p *poll) isUnchanged(now *Response) bool {
+// before the events of interest, was neither deleted nor created since; but what
+// is gone from below a directory has left no trace.
+func (w *watch) isUnchanged(now *Response) bool {
 	n := now.Node
-	leavesTraces := !p.recursive || !n.Dir
-	return leavesTraces && now.Index >= p.next && n.Key != "" && n.ModifiedIndex < p.next
+	leavesTraces := !w.recursive || !n.Dir
+	return leavesTraces && now.Index >= w.next && n.Key != "" && n.ModifiedIndex < w.next
 }
 
-// pace puts pauses between polls that end soon without an event.
-type pace struct {
+// restartPacer puts pauses between requests of a watch that end soon without an
+// event.
+type restartPacer struct {
 	began time.Time
 	pause time.Duration
 }
 
-func (p *pace) start() { p.began = time.Now() }
+func (p *restartPacer) start() { p.began = time.Now() }
 
-// keep waits before the next poll of the path by c; why is nil where the one before
-// ended without an event.
-func (p *pace) keep(ctx context.Context, c Client, path string, why error) error {
-	if time.Since(p.began) >= longEnough {
+// wait waits before the next request for the path by c; why is nil where the one
+// before ended without an event.
+func (p *restartPacer) wait(ctx context.Context, c Client, path string, why error) error {
+	if time.Since(p.began) >= minIdlePoll {
 		p.pause = 0
 	} else {
-		p.pause = min(max(2*p.pause, firstRearmPause), lastRearmPause)
+		p.pause = min(max(2*p.pause, firstRestartPause), lastRestartPause)
 	}
 	if ctx.Err() == nil {
-		rearmed(ctx, c, WatchRestartInfo{Path: path, Err: why, Pause: p.pause})
+		onWatchRestart(ctx, c, WatchRestartInfo{Path: path, Err: why, Pause: p.pause})
 	}
 	if p.pause == 0 {
 		return ctx.Err()
