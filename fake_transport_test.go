@@ -49,6 +49,7 @@ type fakeAnswer struct {
 	stalls  bool  // the body does not end until the request's context does
 	endless bool  // the body begins anew, for ever
 
+	http1     bool          // the reply comes by HTTP/1.1, and not by a protocol with pings
 	bodyAfter time.Duration // the body comes, or ends, so much later than the header
 }
 
@@ -184,7 +185,12 @@ func (f *fakeTransport) response(req *http.Request, a fakeAnswer) *http.Response
 		}
 	}
 	f.count(req, 1)
+	major := 2
+	if a.http1 {
+		major = 1
+	}
 	return &http.Response{
+		ProtoMajor:    major,
 		Status:        fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)),
 		StatusCode:    a.status,
 		Header:        header,

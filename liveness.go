@@ -202,7 +202,7 @@ func (d *stallDetector) judge(waitsFor phase, since time.Time) error {
 		}
 		now = time.Now()
 	}
-	if waitsFor == awaitsHeader && !d.moveAt.IsZero() && !now.Before(d.moveAt) {
+	if waitsFor != awaitsEvent && !d.moveAt.IsZero() && !now.Before(d.moveAt) {
 		return ErrOverdue
 	}
 	// From here on the endpoint is alive.
@@ -258,7 +258,7 @@ func (d *stallDetector) probe(waitsFor phase, since time.Time) error {
 func (d *stallDetector) nextLook(waitsFor phase, since time.Time) time.Duration {
 	live, now := d.attempt.exchange.liveness, time.Now()
 	next := d.tolerance(waitsFor) - min(now.Sub(since), d.attempt.endpoint.health.silence(now))
-	if waitsFor == awaitsHeader && now.Before(d.moveAt) {
+	if waitsFor != awaitsEvent && now.Before(d.moveAt) {
 		next = min(next, d.moveAt.Sub(now))
 	}
 	if left := connectionFactor*live.interval - now.Sub(since); left > 0 {

@@ -46,7 +46,9 @@ func TestStoppedEndpointIsLeft(t *testing.T) {
 }
 
 func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
-	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+	// Nothing is won by an early end: it is probed after a second, and the probe has
+	// its 2 seconds.
+	within(t, 5*time.Second, 3*time.Second, func(t bubble) {
 		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		_, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil)
 		if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.Is(err, client.ErrStalled) {
@@ -131,17 +133,35 @@ func TestStallIntervalCanBeSet(t *testing.T) {
 	})
 }
 
-func TestBodyThatStopsIsLeft(t *testing.T) {
-	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+func TestStallDetector_BodyPauses(t *testing.T) {
+	const pause = 9 * time.Second
+	slowBody := fakeAnswer{body: setReply, bodyAfter: pause}
+	// The member is alive, and there is none to turn to: the body is waited for.
+	within(t, time.Minute, pause, func(t bubble) {
+		s := newStage(t.T, slowBody, fakeAnswer{body: healthy}, fakeAnswer{})
+		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	// A call that may be repeated is made elsewhere when half of the time is over.
+	within(t, 5*time.Second, 2500*time.Millisecond, func(t bubble) {
 		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		if _, err := s.keys(t.T, "a", "b").Get(t.ctx, "/a", nil); err != nil {
 			t.Fatal(err)
 		}
 	})
-	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
+	// The only endpoint is asked again, on another connection, and then waited for.
+	within(t, 5*time.Second, 5*time.Second, func(t bubble) {
 		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
 		_, err := s.keys(t.T, "a").Get(t.ctx, "/a", nil)
-		if !errors.Is(err, client.ErrStalled) {
+		if !same(err, context.DeadlineExceeded) || len(s.seen()) != 2 {
+			t.Errorf("got %v after %d requests", err, len(s.seen()))
+		}
+	})
+	// The member is dead.
+	within(t, time.Minute, 4*time.Second, func(t bubble) {
+		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, stopped, fakeAnswer{})
+		if _, err := s.keys(t.T, "a").Get(t.ctx, "/a", nil); !errors.Is(err, client.ErrStalled) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -208,17 +228,41 @@ func TestWriteStaysOnAMemberWithoutQuorum(t *testing.T) {
 	})
 }
 
-func TestContextThatEndsMovesThePin(t *testing.T) {
-	within(t, time.Minute, 50*time.Millisecond, func(t bubble) {
+func TestFailover_DeadlinePasses(t *testing.T) {
+	// No probe was answered in the time that one needs: the next call begins elsewhere.
+	within(t, time.Minute, 2500*time.Millisecond, func(t bubble) {
 		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		kapi := s.keys(t.T, "a", "b")
-		short, cancel := context.WithTimeout(t.ctx, 50*time.Millisecond)
+		short, cancel := context.WithTimeout(t.ctx, 2500*time.Millisecond)
 		defer cancel()
-		if _, err := kapi.Get(short, "/a", nil); !same(err, context.DeadlineExceeded) {
+		if _, err := kapi.Create(short, "/a", "1"); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := kapi.Get(t.ctx, "/a", nil); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestFailover_CallerCancels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var unhealthy int
+		f := newFakeTransport(t, func(*http.Request) fakeAnswer { return fakeAnswer{after: time.Second, body: setReply} })
+		c := newClientOf(t, client.Config{
+			Endpoints: []string{"http://a", "http://b"}, Transport: f,
+			Trace: &client.Trace{EndpointUnhealthy: func(client.HealthInfo) { unhealthy++ }},
+		})
+		kapi := client.NewKeysAPI(c)
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			if _, err := kapi.Get(ctx, "/a", nil); !same(err, context.Canceled) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		asked := hosts(f)
+		if slices.Sort(asked); asked[0] != asked[99] || unhealthy != 0 {
+			t.Errorf("asked %s to %s; %d times unhealthy", asked[0], asked[99], unhealthy)
 		}
 	})
 }
