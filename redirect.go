@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,19 +18,6 @@ var DefaultCheckRedirect CheckRedirectFunc = func(via int) error {
 		return ErrTooManyRedirects
 	}
 	return nil
-}
-
-// login is a user name and a password for basic authentication.
-type login struct {
-	username, password string
-	header             string // what Authorization says; empty: no credentials at all
-}
-
-func newLogin(username, password string) *login {
-	if username == "" {
-		return &login{}
-	}
-	return &login{username, password, "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))}
 }
 
 // route is the way of one request from its endpoint through redirects. It sees
