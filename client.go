@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -183,7 +182,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	case cfg.MaxResponseBytes < 0:
 		return nil, &InvalidInputError{Field: "MaxResponseBytes", Reason: "it is negative"}
 	case strings.Contains(cfg.Username, ":"):
-		return nil, &InvalidInputError{Field: "Username", Value: cfg.Username, Reason: "basic authentication has no colon in it (RFC 7617)"}
+		return nil, &InvalidInputError{Field: "Username", Reason: userHasColon}
 	case cfg.SelectionMode != EndpointSelectionRandom && cfg.SelectionMode != EndpointSelectionPrioritizeLeader:
 		return nil, &InvalidInputError{Field: "SelectionMode", Reason: "there is no such mode"}
 	}
@@ -206,7 +205,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 		c.exchange.transport = DefaultTransport
 	}
 	c.prober.transport, c.prober.sight = c.exchange.transport, c.sight
-	c.doubts.Store(1)
+	c.invalidateLeader()
 	c.allFailed = make(signal, 1)
 	if cfg.StallInterval >= 0 {
 		c.exchange.stalls = stallGuards{interval: cfg.StallInterval, prober: &c.prober, anotherIsWell: c.anotherIsWell, suspectTheDead: c.suspectTheDead}
@@ -239,12 +238,8 @@ type httpClusterClient struct {
 	prober       prober
 	sight        *sight
 
-	allFailed   signal // a call has failed on all endpoints
-	term        atomic.Uint64
-	doubts      atomic.Uint64 // how often who leads has come into doubt
-	leaderFound atomic.Uint64 // doubts at the time that the leader was found
-	leaderMu    sync.Mutex    // held by the call that does; guards the field below
-	nextLookup  time.Time     // not before
+	allFailed signal // a call has failed on all endpoints
+	leader    leaderLookup
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
 	configured []*endpoint // the endpoints of New or SetEndpoints, or those discovered

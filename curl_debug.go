@@ -21,7 +21,7 @@ func EnablecURLDebug() { curlDebug.Store(true) }
 func DisablecURLDebug() { curlDebug.Store(false) }
 
 func printCurlCommand(req *http.Request) {
-	if curlDebug.Load() {
+	if curlDebug.Load() && req.URL != nil {
 		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nobody to tell
 	}
 }

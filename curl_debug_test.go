@@ -254,3 +254,9 @@ func TestCurlDebugPrintsNoPassword(t *testing.T) {
 		t.Errorf("printed %d lines", len(lines))
 	}
 }
+
+func TestPrintCurlCommand_requestWithoutURL(t *testing.T) {
+	EnablecURLDebug()
+	defer DisablecURLDebug()
+	printCurlCommand(&http.Request{Method: http.MethodGet})
+}

@@ -170,7 +170,7 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	}
 	c.configured = found
 	c.pool.replace(c.newList(all, len(found)))
-	c.doubtLeader()
+	c.invalidateLeader()
 	return true
 }
 
@@ -201,11 +201,11 @@ func (s *sending) renew(ctx context.Context) bool {
 		return false
 	}
 	// What failed is known by its place, and has another now.
-	var tried tries
+	tried := make([]bool, len(view.order))
 	left := len(view.order)
 	for i := range view.order {
 		if s.view.same(view.at(i)) != nil {
-			tried.mark(i)
+			tried[i] = true
 			left--
 		}
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -31,11 +32,15 @@ const unannounced = 1 << 16
 // origin identifies the server behind the endpoint, whatever its spelling.
 func (e *endpoint) origin() string { return originOf(&e.base) }
 
-// isSame reports whether other is the same place, whatever its spelling.
+// isSame reports whether other is the same server and base path, whatever its
+// spelling.
 func (e *endpoint) isSame(other *endpoint) bool {
-	return e.origin() == other.origin() && e.base.Path == other.base.Path
+	return e.origin() == other.origin() && strings.TrimRight(e.base.Path, "/") == strings.TrimRight(other.base.Path, "/")
 }
 
+// originOf returns scheme, host and port of u in one form for all spellings:
+// upper or lower case, with or without the default port or the dot at the end of
+// a name, and with any spelling of an IP address.
 func originOf(u *url.URL) string {
 	if isSocketScheme(u.Scheme) {
 		return u.Scheme + "://" + u.Host // the name of a file
@@ -43,15 +48,61 @@ func originOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		switch u.Scheme {
-		case "http":
+		case schemeHTTP:
 			port = "80"
-		case "https":
+		case schemeHTTPS:
 			port = "443"
 		}
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") // absolute or not, it is the same
-	return u.Scheme + "://" + net.JoinHostPort(host, port)
+	host := u.Hostname()
+	if addr, ok := addressOf(host); ok {
+		host = addr.String()
+	} else {
+		host = hostName(host)
+	}
+	return u.Scheme + "://" + net.JoinHostPort(host, strings.TrimLeft(port, "0"))
 }
+
+// hostName returns a host's name in lower case and without the dot at its end.
+func hostName(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }
+
+// addressOf returns the IP address that host is.
+func addressOf(host string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(host)
+	return addr.Unmap(), err == nil
+}
+
+// isLoopback reports whether requests to e stay on this machine: e is a unix
+// socket, a loopback address, or one of the names that stand for it (RFC 6761).
+func (e *endpoint) isLoopback() bool {
+	if isSocketScheme(e.base.Scheme) {
+		return true
+	}
+	if addr, ok := addressOf(e.base.Hostname()); ok {
+		return addr.IsLoopback()
+	}
+	name := hostName(e.base.Hostname())
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// isUnroutable reports whether no client can be meant by e's address: 0.0.0.0 and
+// ::, which members advertise that were told only where to listen, and numbers
+// that are no address in the usual form (127.1, 0), which some resolvers take for
+// one all the same.
+func (e *endpoint) isUnroutable() bool {
+	if isSocketScheme(e.base.Scheme) {
+		return false
+	}
+	if addr, ok := addressOf(e.base.Hostname()); ok {
+		return addr.IsUnspecified()
+	}
+	name := hostName(e.base.Hostname())
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return strings.HasPrefix(last, "0x") || strings.Trim(last, "0123456789") == ""
+}
+
+// isEncrypted reports whether requests to u are encrypted.
+func isEncrypted(u *url.URL) bool { return u.Scheme == schemeHTTPS || u.Scheme == "unixs" }
 
 // parseEndpoint reads one endpoint as New and SetEndpoints take it. Its errors
 // name it, without the password it may have.
@@ -60,7 +111,10 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	if reason != "" {
 		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
 	}
-	user := u.User
+	l, reason := loginOf(u.User)
+	if reason != "" {
+		return nil, &InvalidInputError{Field: "endpoint", Value: withoutUserinfo(raw), Reason: reason}
+	}
 	u.User = nil
 	name := u.String()
 	if isSocketScheme(u.Scheme) {
@@ -68,17 +122,14 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	}
 	e := newEndpoint(*u)
 	e.name, e.suspicion, e.standstill, e.counts = name, &suspicion{}, &standstill{}, &endpointCounts{}
-	if user != nil {
-		password, _ := user.Password()
-		e.login = newLogin(user.Username(), password)
-	}
+	e.login = l
 	return e, nil
 }
 
 // newEndpoint makes an endpoint that requests can be made for, and that is not
 // kept account of yet.
 func newEndpoint(base url.URL) *endpoint {
-	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimSuffix(base.EscapedPath(), "/")}
+	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimRight(base.EscapedPath(), "/")}
 }
 
 // parseEndpointURL gives the URL, or the reason why it is none of an endpoint.
@@ -91,7 +142,7 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 	if err != nil {
 		// The parser's words may quote a part of a password.
 		var ue *url.Error
-		if errors.As(err, &ue) && !strings.Contains(raw, "@") {
+		if errors.As(err, &ue) && withoutUserinfo(raw) == raw {
 			return nil, "it is not a URL: " + ue.Err.Error()
 		}
 		return nil, "it is not a URL"
@@ -128,18 +179,35 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 	return u, ""
 }
 
-// withoutUserinfo cuts what may be a user and a password out of a URL that may
-// not even be one.
+// withoutUserinfo returns raw, which need not even be a URL, without what may be a
+// secret: a user and a password, a query, a fragment, and where there is no "@" what
+// follows the host and is no port.
 func withoutUserinfo(raw string) string {
-	at := strings.LastIndexByte(raw, '@')
-	if at < 0 {
-		return raw
-	}
-	scheme, _, found := strings.Cut(raw[:at], "://")
+	scheme, rest, found := strings.Cut(raw, "://")
 	if !found || strings.ContainsAny(scheme, ":/@") {
-		return "…@" + raw[at+1:]
+		scheme, rest = "", raw
+	} else {
+		scheme += "://"
 	}
-	return scheme + "://…@" + raw[at+1:]
+	query, at := strings.IndexAny(rest, "?#"), strings.LastIndexByte(rest, '@')
+	switch {
+	case query >= 0 && query < at:
+		return scheme + "…" // what is before the @ may be a query or a password
+	case query >= 0 && query+1 < len(rest):
+		rest = rest[:query+1] + "…"
+	}
+	if at >= 0 {
+		return scheme + "…@" + rest[at+1:]
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	host, port, _ := strings.Cut(authority, ":")
+	if strings.HasPrefix(authority, "[") || strings.Trim(authority, ":.0123456789abcdefABCDEF") == "" {
+		return scheme + rest // an IP address
+	}
+	if port, _, _ = strings.Cut(port, "?"); strings.Trim(port, ":#…0123456789") != "" {
+		return scheme + host + ":…"
+	}
+	return scheme + rest
 }
 
 // parseEndpoints reads a whole list; the same server given twice counts once.

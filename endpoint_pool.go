@@ -2,7 +2,9 @@ package client
 
 import (
 	"math/rand/v2"
+	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -29,56 +31,20 @@ type endpointView struct {
 	pinned int // index in order: where every call begins
 }
 
-// at gives the i-th endpoint to try, the pinned one first, then round robin.
+// at returns the i-th endpoint to try, the pinned one first, then round robin.
 func (v *endpointView) at(i int) *endpoint {
 	return v.order[(v.pinned+i)%len(v.order)]
 }
 
-// tries are the endpoints, by their place in the order, that a call has tried.
-// The zero value is none.
-type tries struct {
-	few  uint64       // a bit for each of the first
-	many map[int]bool // the others
-}
-
-const fewTries = 64
-
-func (t *tries) has(i int) bool {
-	if i < fewTries {
-		return t.few&(1<<i) != 0
-	}
-	return t.many[i]
-}
-
-// mark notes that the i-th endpoint has been tried.
-func (t *tries) mark(i int) {
-	if i < fewTries {
-		t.few |= 1 << i
-		return
-	}
-	if t.many == nil {
-		t.many = map[int]bool{}
-	}
-	t.many[i] = true
-}
-
-// forget lets the i-th endpoint be tried again.
-func (t *tries) forget(i int) {
-	if i < fewTries {
-		t.few &^= 1 << i
-		return
-	}
-	delete(t.many, i)
-}
-
-// choose gives the place of the next endpoint to try: the pinned one, then round
-// robin; suspects after all others. Where ranks hold, that is the order within
-// each of them. It is false when all have been tried.
-func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int, bool) {
+// choose returns the position of the next endpoint to try, of those that tried,
+// which may be nil, does not mark: the pinned one, then round robin; suspects after all others. Where ranks
+// hold, that is the order within each of them. It returns false when all have been
+// tried.
+func (v *endpointView) choose(tried []bool, isSuspect func(*endpoint) bool) (int, bool) {
 	best, fallback := -1, -1
 	for i := range v.order {
 		switch {
-		case tried.has(i):
+		case i < len(tried) && tried[i]:
 		case isSuspect(v.at(i)):
 			fallback = v.first(fallback, i)
 		case !v.ranked:
@@ -93,7 +59,7 @@ func (v *endpointView) choose(tried *tries, isSuspect func(*endpoint) bool) (int
 	return best, best >= 0
 }
 
-// first gives which of two places comes first; i, which may be -1 for none, was
+// first returns which of two places comes first; i, which may be -1 for none, was
 // come to before j.
 func (v *endpointView) first(i, j int) int {
 	if i < 0 || v.ranked && v.at(j).rank < v.at(i).rank {
@@ -102,7 +68,7 @@ func (v *endpointView) first(i, j int) int {
 	return i
 }
 
-// same gives the endpoint with the origin and base path of ep, or nil.
+// same returns the endpoint with the origin and base path of ep, or nil.
 func (v *endpointView) same(ep *endpoint) *endpoint {
 	for _, known := range v.given {
 		if known.isSame(ep) {
@@ -112,15 +78,28 @@ func (v *endpointView) same(ep *endpoint) *endpoint {
 	return nil
 }
 
-// lookup gives the endpoint that has the origin, or nil.
-func (v *endpointView) lookup(origin string) *endpoint {
-	if i := v.find(origin); i >= 0 {
-		return v.at(i)
+// lookup returns the endpoint that u belongs to, or nil: of those with its origin
+// the one with the longest base path that u is below, else the first.
+func (v *endpointView) lookup(u *url.URL) *endpoint {
+	var best *endpoint
+	length := -1
+	for i := range v.order {
+		ep := v.at(i)
+		if ep.origin() != originOf(u) {
+			continue
+		}
+		base := strings.TrimRight(ep.base.Path, "/")
+		if best == nil || len(base) > length && strings.HasPrefix(u.Path+"/", base+"/") {
+			best = ep
+			if length = -1; strings.HasPrefix(u.Path+"/", base+"/") {
+				length = len(base)
+			}
+		}
 	}
-	return nil
+	return best
 }
 
-// find gives the position, counted as at does, of the endpoint with one of
+// find returns the position, counted as at does, of the endpoint with one of
 // these origins, or -1.
 func (v *endpointView) find(origins ...string) int {
 	for i := range v.order {

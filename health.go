@@ -20,7 +20,7 @@ func (c *httpClusterClient) suspect(ctx context.Context, ep *endpoint, why error
 	if ep.suspicion.raise(time.Now()) {
 		c.sight.suspected(ctx, ep, why)
 	}
-	c.doubtLeader()
+	c.invalidateLeader()
 }
 
 // absolve notes that ep has answered.

@@ -37,7 +37,13 @@ func (rt *route) apply(req *http.Request) error {
 	if rt.next != nil {
 		req.URL, req.Host = rt.next, ""
 	}
-	if req.URL != nil && (req.Host == "" || req.Host == req.URL.Host) {
+	if req.URL == nil {
+		return ErrNoRequest // of an action of another package
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if req.Host == "" || req.Host == req.URL.Host {
 		req.Host = withoutRootDot(req.URL.Host)
 	}
 	rt.current = req.URL
@@ -49,11 +55,7 @@ func (rt *route) apply(req *http.Request) error {
 		req.Header.Del("Cookie")
 		return nil
 	}
-	l := rt.at.login
-	if l == nil {
-		l = rt.config
-	}
-	if l != nil && l.header != "" {
+	if l := rt.at.effectiveLogin(rt.config); l != nil && l.header != "" {
 		req.Header["Authorization"] = []string{l.header}
 	}
 	return nil
@@ -88,7 +90,7 @@ func (rt *route) follow(r *reply) error {
 		return fmt.Errorf("%w: its Location has no host", ErrRedirectRefused)
 	}
 	next.User = nil
-	known := rt.view.lookup(originOf(next))
+	known := rt.view.lookup(next)
 	if known == nil && isSocketScheme(next.Scheme) {
 		return fmt.Errorf("%w: its socket is none of the endpoints", ErrRedirectRefused)
 	}
@@ -106,5 +108,3 @@ func (rt *route) follow(r *reply) error {
 	rt.next = next
 	return nil
 }
-
-func isEncrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }

@@ -14,7 +14,7 @@ type sending struct {
 
 	audience audience // of what becomes of it
 
-	tried   tries
+	tried   []bool        // by the position in the view; nil: none
 	overdue int           // the endpoint that was left though it is alive; -1: none
 	gone    int           // how many have failed that are not in the view
 	renewed bool          // the endpoints have been looked up again
@@ -38,17 +38,20 @@ func (c *httpClusterClient) do(ctx context.Context, act outgoing) (*reply, error
 // send tries the endpoints in turn until one answers, the verdict is to stop, or
 // none is left.
 func (s *sending) send(ctx context.Context) (*reply, error) {
-	for i, ok := s.view.choose(&s.tried, s.client.isSuspect); ok; i, ok = s.view.choose(&s.tried, s.client.isSuspect) {
+	for i, ok := s.view.choose(s.tried, s.client.isSuspect); ok; i, ok = s.view.choose(s.tried, s.client.isSuspect) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s.tried.mark(i)
 		r, done, err := s.try(ctx, i)
 		if done {
 			return r, err
 		}
+		if s.tried == nil {
+			s.tried = make([]bool, len(s.view.order))
+		}
+		s.tried[i] = true
 		if s.overdue >= 0 && i != s.overdue && s.failures() == len(s.view.order) {
-			s.tried.forget(s.overdue) // the others have failed: it was merely late
+			s.tried[s.overdue] = false // the others have failed: it was merely late
 		}
 	}
 	if s.renew(ctx) {

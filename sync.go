@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"net/netip"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -12,9 +10,6 @@ const (
 	defaultAutoSyncInterval = 10 * time.Second
 	// firstSyncPause is how long AutoSync waits after a Sync that failed.
 	firstSyncPause = time.Second
-	// syncPatience is how long an advertised endpoint has to show that it can be
-	// reached.
-	syncPatience = 2 * time.Second
 )
 
 // Endpoints implements Client.
@@ -43,7 +38,7 @@ func (c *httpClusterClient) SetEndpoints(eps []string) error {
 	c.configured = endpoints
 	c.discovery = nil
 	c.pool.replace(newEndpointList(endpoints, len(endpoints)))
-	c.doubtLeader()
+	c.invalidateLeader()
 	return nil
 }
 
@@ -63,11 +58,11 @@ func (c *httpClusterClient) sync(ctx context.Context) error {
 	c.lookAgain(ctx, false, nil)
 	for {
 		configured := c.configuredEndpoints()
-		members, err := NewMembersAPI(c).List(ctx)
+		list, err := c.listMembers(ctx)
 		if err != nil {
 			return err
 		}
-		advertised := c.reachable(ctx, c.usableEndpoints(members, configured))
+		advertised := c.verified(ctx, list, c.usableEndpoints(list.members, configured), configured)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -103,69 +98,12 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	for _, ep := range behind {
 		all = appendNew(all, ep)
 	}
-	c.doubtLeader()
+	c.invalidateLeader()
 	same := func(a, b *endpoint) bool { return a.name == b.name }
 	if !slices.EqualFunc(all, c.pool.view().given, same) {
 		c.pool.replace(c.newList(all, len(first)))
 	}
 	return true
-}
-
-// usableEndpoints makes endpoints of the client URLs that can be of use from
-// here. One that was configured is taken as configured, with its credentials.
-func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
-	isPlain := func(ep *endpoint) bool { return ep.base.Scheme == "http" }
-	isSocket := func(ep *endpoint) bool { return isSocketScheme(ep.base.Scheme) }
-	// A member's socket is on its own machine, which need not be this one.
-	sockets := slices.ContainsFunc(configured, isSocket)
-	secret := c.exchange.login != nil || c.isDiscovered() || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
-	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
-
-	var usable []*endpoint
-	for _, m := range members {
-		for _, clientURL := range m.ClientURLs {
-			ep, err := parseEndpoint(clientURL)
-			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) || !sockets && isSocket(ep) {
-				continue // others are left, and the configured ones in any case
-			}
-			ep.login, ep.rank = nil, unannounced
-			for _, known := range configured {
-				if known.origin() == ep.origin() {
-					ep = known
-				}
-			}
-			usable = appendNew(usable, ep)
-		}
-	}
-	return usable
-}
-
-// reachable leaves out the endpoints that don't answer a GET /health: many
-// clusters advertise addresses that are good only among themselves.
-func (c *httpClusterClient) reachable(ctx context.Context, endpoints []*endpoint) []*endpoint {
-	answers := make([]bool, len(endpoints))
-	var all sync.WaitGroup
-	for i, ep := range endpoints {
-		all.Go(func() {
-			p := c.prober.ask(ctx, ep, syncPatience)
-			answers[i] = p == pulseGood || p == pulseNoQuorum
-		})
-	}
-	all.Wait()
-	var reached []*endpoint
-	for i, ep := range endpoints {
-		if answers[i] {
-			reached = append(reached, ep)
-		}
-	}
-	return reached
-}
-
-// isUnspecified is true for 0.0.0.0 and ::, which members advertise that were
-// told only where to listen.
-func isUnspecified(ep *endpoint) bool {
-	addr, err := netip.ParseAddr(ep.base.Hostname())
-	return err == nil && addr.IsUnspecified()
 }
 
 // AutoSync implements Client.
