@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -40,10 +39,9 @@ const (
 // them. What Sync finds comes behind what has a record. SetEndpoints puts an end
 // to all that.
 //
-// Where Username is set, or Transport is an *http.Transport that has client
-// certificates or RootCAs, http endpoints are used only with SRV.AllowPlain, and
-// where Username is set, targets must be below the domain: see [SRV]. The error
-// is an *InvalidInputError or a [*SRVError].
+// http endpoints are used only with SRV.AllowPlain, and where Username is set,
+// targets must be below the domain: see [SRV]. The error is an *InvalidInputError or
+// a [*SRVError].
 func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	if len(cfg.Endpoints) > 0 {
 		return nil, &InvalidInputError{Field: "Endpoints", Reason: "NewFromSRV finds them by records"}
@@ -54,9 +52,9 @@ func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	}
 	srv.TargetDomains = slices.Clone(srv.TargetDomains)
 	d := &discovery{
-		srv:    srv,
-		stakes: srvStakes{login: c.exchange.login != nil, certificates: hasCertificates(c.exchange.transport)},
-		turn:   make(chan struct{}, 1),
+		srv:      srv,
+		security: srvSecurity{login: c.exchange.login != nil},
+		turn:     make(chan struct{}, 1),
 	}
 	found, err := d.find(ctx)
 	if err != nil {
@@ -67,19 +65,9 @@ func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	return c, nil
 }
 
-// hasCertificates reports whether the transport is set up for TLS of one's own.
-func hasCertificates(transport http.RoundTripper) bool {
-	t, ok := transport.(*http.Transport)
-	if !ok {
-		return false
-	}
-	cfg := t.Clone().TLSClientConfig // a first request may just be writing to its own
-	return cfg != nil && (cfg.RootCAs != nil || len(cfg.Certificates) > 0 || cfg.GetClientCertificate != nil)
-}
-
 // discovery finds a client's endpoints, and again.
 type discovery struct {
-	stakes srvStakes
+	security srvSecurity
 
 	turn  chan struct{} // held by who looks up again; guards the fields below
 	srv   SRV
@@ -88,7 +76,7 @@ type discovery struct {
 }
 
 func (d *discovery) find(ctx context.Context) ([]*endpoint, error) {
-	records, err := d.srv.find(ctx, d.stakes)
+	records, err := d.srv.find(ctx, d.security)
 	if err != nil {
 		return nil, err
 	}

@@ -9,14 +9,17 @@ import (
 	"time"
 )
 
-// ErrPlainRefused is how an [SRVError] says that there are no https records, and
-// that http ones were not even looked up: the client has credentials or
-// certificates and SRV.AllowPlain is not set, or SRV.RequireTLS is.
+// ErrPlainRefused is the Err of the http look-up of an [SRVError] where there are no
+// https records and http ones were not even looked up: SRV.AllowPlain is not set, or
+// SRV.RequireTLS is.
 var ErrPlainRefused = errors.New("client: http endpoints are not wanted (SRV.AllowPlain, SRV.RequireTLS)")
 
 // errPlainNotAsked stands where a look-up of https records failed: to go on
 // without would let who makes it fail choose http.
 var errPlainNotAsked = errors.New("not looked up, for there may be https records")
+
+// errNoTarget stands where there are records, and none can be used.
+var errNoTarget = errors.New("its records have no usable target: the host is empty or the port is 0")
 
 // SRVError means that no endpoints were found by SRV records. errors.Is and
 // errors.As look into each of its Lookups: a *net.DNSError tells what DNS said,

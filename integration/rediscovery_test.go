@@ -56,7 +56,7 @@ func TestSRVRecordsChangeWhileAClientRuns(t *testing.T) {
 			transport := newRecorder(t)
 			ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 			defer cancel()
-			cl := must[client.Client](t)(client.NewFromSRV(ctx, client.SRV{Domain: "example.com"}, client.Config{Transport: transport}))
+			cl := must[client.Client](t)(client.NewFromSRV(ctx, client.SRV{Domain: "example.com", AllowPlain: true}, client.Config{Transport: transport}))
 			kapi := client.NewKeysAPI(cl)
 			set, err := kapi.Set(ctx, "/k", "before", nil)
 			mustResponse(t, set, err)
