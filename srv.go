@@ -116,7 +116,7 @@ type srvDiscover struct{}
 // Discover implements Discoverer.
 func (srvDiscover) Discover(domain string, serviceName ...string) ([]string, error) {
 	if len(serviceName) > 1 {
-		return nil, &InvalidInputError{Field: "service name", Value: strings.Join(serviceName, ", "), Reason: "there can be only one"}
+		return nil, &InvalidInputError{Field: "service name", Reason: "there can be only one"}
 	}
 	s, err := SRV{Domain: domain, Service: strings.Join(serviceName, "")}.inASCII()
 	if err != nil {

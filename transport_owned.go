@@ -70,6 +70,7 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 		t.end()
 		return nil, err
 	}
+	t.options.CAPEM, t.options.CertPEM, t.options.KeyPEM = nil, nil, nil // no part of t when that is printed
 	return t, nil
 }
 
