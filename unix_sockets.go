@@ -112,7 +112,7 @@ func (p socketProtocol) RoundTrip(req *http.Request) (*http.Response, error) {
 	file := unescapeSocket(req.URL.Host)
 	if file == "" {
 		closeQuietly(req.Body)
-		return nil, &InvalidInputError{Field: "URL", Value: req.URL.Scheme + "://" + req.URL.Host, Reason: "its host names no socket"}
+		return nil, &InvalidInputError{Field: "URL", Value: (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}).String(), Reason: "its host names no socket"}
 	}
 	through, u := *req, *req.URL
 	u.Scheme, u.User = "http", nil
