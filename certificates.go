@@ -54,7 +54,7 @@ func (f *watchedFile) content() ([]byte, error) {
 	return text, nil
 }
 
-// refuse makes an error of the reason why the file can't be used.
+// refuse returns the error of a file that can't be used for this reason.
 func (f *watchedFile) refuse(err error) error {
 	return &InvalidInputError{Field: f.field, Value: f.name, Reason: reasonOf(err), Err: err}
 }

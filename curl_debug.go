@@ -22,7 +22,7 @@ func DisablecURLDebug() { curlDebug.Store(false) }
 
 func printCurlCommand(req *http.Request) {
 	if curlDebug.Load() && req.URL != nil {
-		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nobody to tell
+		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nowhere to report it
 	}
 }
 
@@ -79,7 +79,7 @@ func bodyForDisplay(req *http.Request) string {
 	return text.String()
 }
 
-// shellQuote makes one word of s for a POSIX shell.
+// shellQuote returns s as one word for a POSIX shell.
 func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -11,10 +11,10 @@ import (
 // well (RFC 8305, "Connection Attempt Delay", with the delay of net.Dialer).
 const attemptDelay = 300 * time.Millisecond
 
-// dialFunc makes a connection.
+// dialFunc opens a connection.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// hostDialer makes connections to hosts with several addresses, some of which may
+// hostDialer opens connections to hosts with several addresses, some of which may
 // be dead. net.Dialer tries the addresses of one family one after the other, each
 // for its share of the time-out.
 type hostDialer struct {
@@ -34,7 +34,7 @@ func newHostDialer(timeout time.Duration, keepAlive net.KeepAliveConfig) *hostDi
 	}
 }
 
-// dial makes a connection to the first address of the host that answers. Its error
+// dial opens a connection to the first address of the host that answers. Its error
 // is that of net.Dialer.
 func (d *hostDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)

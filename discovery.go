@@ -10,21 +10,21 @@ import (
 // How a client of NewFromSRV keeps its endpoints as the records have them.
 
 const (
-	// lookupPatience bounds the look-ups that are made on the way of a call or of
+	// lookupTimeout bounds the look-ups that are made on the way of a call or of
 	// a Sync; half of the time to the deadline does so as well.
-	lookupPatience = 2 * time.Second
+	lookupTimeout = 2 * time.Second
 	// Between two look-ups that failing calls cause, a pause grows from the first
 	// to the last for as long as they bring nothing new.
 	firstLookupPause = time.Second
 	lastLookupPause  = time.Minute
 )
 
-// NewFromSRV looks up the SRV records of a cluster and makes a client of what it
+// NewFromSRV looks up the SRV records of a cluster and returns a client of what it
 // finds and of cfg, in which no Endpoints must be given. ctx bounds the look-up;
 // no endpoint is asked for anything.
 //
 // The records' priorities hold for as long as the client is used: it asks an
-// endpoint of a lower number before any of a higher one, save for those that
+// endpoint of a lower number before any of a higher one, except for those that
 // failed lately, and returns to it when it is well. Among those of one priority
 // the weights decide with which of them a client begins. With
 // EndpointSelectionPrioritizeLeader the leader comes before all others.
@@ -69,7 +69,7 @@ func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 type discovery struct {
 	security srvSecurity
 
-	turn  chan struct{} // held by who looks up again; guards the fields below
+	turn  chan struct{} // held by the caller that looks up again; guards the fields below
 	srv   SRV
 	next  time.Time // not before, unless by Sync
 	pause time.Duration
@@ -93,7 +93,7 @@ func (d *discovery) find(ctx context.Context) ([]*endpoint, error) {
 	return found, nil
 }
 
-// settle says when to look up next.
+// settle sets when to look up next.
 func (d *discovery) settle(now time.Time, news bool) {
 	if news || now.Sub(d.next) > lastLookupPause {
 		d.pause = 0
@@ -121,20 +121,20 @@ func (c *httpClusterClient) lookAgain(ctx context.Context, paced bool, seen *end
 	if paced && (c.pool.view().endpointList != seen || time.Now().Before(d.next)) {
 		return
 	}
-	patience := lookupPatience
+	timeout := lookupTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		patience = min(patience, time.Until(deadline)/2)
+		timeout = min(timeout, time.Until(deadline)/2)
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := d.find(bounded)
 	news := err == nil && c.adoptFound(d, found)
-	if ctx.Err() == nil { // who goes away does not say how DNS is
+	if ctx.Err() == nil { // a caller that left has learnt nothing of DNS
 		d.settle(time.Now(), news)
 	}
 }
 
-// adoptFound makes what d found the configured endpoints, and reports whether
+// adoptFound replaces the configured endpoints by what d found, and reports whether
 // that is news. What Sync found besides stays behind them.
 func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	c.mu.Lock()
@@ -162,7 +162,7 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	return true
 }
 
-// newList makes a list of endpoints of which the first n are to be tried before
+// newList returns a list of endpoints of which the first n are to be tried before
 // the others. Those that were found by records are in their order already. The
 // caller holds mu.
 func (c *httpClusterClient) newList(endpoints []*endpoint, n int) *endpointList {

@@ -16,7 +16,7 @@ type endpoint struct {
 	host  string  // what Host says
 	path  string  // the base path, escaped, without the slash at its end
 	login *login  // credentials that were in its URL; nil: Config's
-	name  string  // what people see: the URL as given, without credentials
+	name  string  // for errors and logs: the URL as given, without credentials
 	rank  int     // in a ranked list: those of a lower one are tried first
 
 	// Shared with the endpoint's successors in later lists.
@@ -86,7 +86,7 @@ func (e *endpoint) isLoopback() bool {
 }
 
 // isUnroutable reports whether no client can be meant by e's address: 0.0.0.0 and
-// ::, which members advertise that were told only where to listen, and numbers
+// ::, which members advertise whose listen address was all that was configured, and numbers
 // that are no address in the usual form (127.1, 0), which some resolvers take for
 // one all the same.
 func (e *endpoint) isUnroutable() bool {
@@ -126,13 +126,13 @@ func parseEndpoint(raw string) (*endpoint, error) {
 	return e, nil
 }
 
-// newEndpoint makes an endpoint that requests can be made for, and that is not
+// newEndpoint returns an endpoint that requests can be made for, and that is not
 // kept account of yet.
 func newEndpoint(base url.URL) *endpoint {
 	return &endpoint{base: base, host: withoutRootDot(base.Host), path: strings.TrimRight(base.EscapedPath(), "/")}
 }
 
-// parseEndpointURL gives the URL, or the reason why it is none of an endpoint.
+// parseEndpointURL returns the URL, or the reason why it is none of an endpoint.
 func parseEndpointURL(raw string) (u *url.URL, reason string) {
 	text := raw
 	if !strings.Contains(text, "://") {
@@ -234,7 +234,7 @@ func appendNew(endpoints []*endpoint, e *endpoint) []*endpoint {
 	return append(endpoints, e)
 }
 
-// withoutRootDot gives host, which may have a port, without the dot that makes its
+// withoutRootDot returns host, which may have a port, without the dot that makes its
 // name absolute: that is for look-ups alone (RFC 9110 knows of none).
 func withoutRootDot(host string) string {
 	name, port := host, ""

@@ -134,7 +134,7 @@ func (p *endpointPool) replace(list *endpointList) {
 	p.current.Store(next)
 }
 
-// pin makes the i-th endpoint of the view the one that calls begin with, unless
+// pin moves the pin, where calls begin, to the i-th endpoint of the view, unless
 // the pool has moved on since: a late success must not pin an endpoint of a list
 // that is gone, nor undo what a later call found out.
 func (p *endpointPool) pin(from *endpointView, i int) {

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// keyPath gives the escaped URL path of key below prefix. Empty elements are
+// keyPath returns the escaped URL path of key below prefix. Empty elements are
 // dropped, as the server would. An element "." or "..", a NUL or invalid UTF-8
 // is refused: sent, it would name another key or leave the prefix.
 func keyPath(prefix, key string) (string, error) {
@@ -81,7 +81,7 @@ func appendPath(b *strings.Builder, field, path string) error {
 	return nil
 }
 
-// namePath gives the escaped URL path of one name (a member ID, a user, a role)
+// namePath returns the escaped URL path of one name (a member ID, a user, a role)
 // below prefix. The name must be one element.
 func namePath(prefix, field, name string) (string, error) {
 	reason := textFault(name)
@@ -99,7 +99,7 @@ func namePath(prefix, field, name string) (string, error) {
 	return prefix + "/" + url.PathEscape(name), nil
 }
 
-// textFault says why s can't be part of a path; it is empty when it can.
+// textFault returns the reason why s can't be part of a path; empty when it can.
 func textFault(s string) string {
 	if !utf8.ValidString(s) {
 		return "it is not valid UTF-8"
@@ -112,7 +112,7 @@ func textFault(s string) string {
 
 const emptyElement = "%"
 
-// JoinKey makes a key of elements, whatever is in them: each stays one element, so
+// JoinKey returns a key of elements, whatever is in them: each stays one element, so
 // that JoinKey("/users", name) is wrong, and JoinKey("users", name) is right for
 // every name. Without any it is the root, "/".
 //
@@ -121,7 +121,7 @@ const emptyElement = "%"
 // becomes "%00", and bytes that are not UTF-8 are escaped alike. All else stays as
 // it is, also a "_" at the beginning, which hides a node from listings and
 // watches of the directories above it. Different elements make different keys, and
-// [SplitKey] gives them back. No KeysAPI of this package refuses such a key. It is
+// [SplitKey] returns them. No KeysAPI of this package refuses such a key. It is
 // the server that sees the escapes: they are in the key itself.
 func JoinKey(elem ...string) string {
 	if len(elem) == 0 {
@@ -154,7 +154,7 @@ func appendElement(b *strings.Builder, e string) {
 	}
 }
 
-// SplitKey gives the elements of a key that [JoinKey] made, also of one that came
+// SplitKey returns the elements of a key that [JoinKey] made, also of one that came
 // back in a Node; none for the root. Leading, trailing and doubled slashes don't
 // count. A key that JoinKey would not make has other escapes, or is refused by
 // every KeysAPI: it is an [*InvalidInputError].

@@ -23,7 +23,7 @@ type leaderLookup struct {
 	next time.Time  // not before
 }
 
-// invalidateLeader makes the next request look the leader up.
+// invalidateLeader has the next request look the leader up.
 func (c *httpClusterClient) invalidateLeader() { c.leader.generation.Add(1) }
 
 // knowsLeader reports whether the leader was found, and nothing has invalidated

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// SRV says by which SRV records the endpoints of a cluster are found:
+// SRV describes the SRV records by which the endpoints of a cluster are found:
 //
 //	_etcd-client-ssl._tcp.<Domain>  https endpoints
 //	_etcd-client._tcp.<Domain>      http endpoints
@@ -38,7 +38,7 @@ type SRV struct {
 	// scripts is converted as browsers do (UTS #46).
 	Domain string
 
-	// Service tells clusters of one domain apart: the records are those of
+	// Service distinguishes clusters of one domain: the records are those of
 	// _etcd-client-ssl-<Service> and _etcd-client-<Service>. It has letters,
 	// digits, hyphens and underscores, at most 46. Empty means none.
 	Service string
@@ -59,7 +59,7 @@ type SRV struct {
 
 	// TargetDomains are domains besides Domain that a client with credentials
 	// takes targets from. Any other target is refused (*SRVTargetError): for
-	// its own name whoever forges a record may well have a certificate.
+	// its own name the forger of a record may well have a certificate.
 	TargetDomains []string
 }
 
@@ -94,7 +94,7 @@ func (s SRV) Endpoints(ctx context.Context) ([]string, error) {
 	return urls, nil
 }
 
-// NewSRVDiscover makes a Discoverer that looks up the SRV records
+// NewSRVDiscover returns a Discoverer that looks up the SRV records
 //
 //	_etcd-client-ssl._tcp.<domain>  for https endpoints, and
 //	_etcd-client._tcp.<domain>      for http endpoints,
@@ -180,7 +180,7 @@ type srvRecord struct {
 	priority uint16
 }
 
-// url gives the endpoint; dot is what its host's name ends in.
+// url returns the endpoint's URL; dot is what its host's name ends in.
 func (r srvRecord) url(dot string) string {
 	return r.scheme + "://" + net.JoinHostPort(r.host+dot, strconv.Itoa(int(r.port)))
 }
@@ -206,7 +206,7 @@ func (s SRV) service(scheme string) string {
 	return service
 }
 
-// lookup makes one look-up. A bound of zero is none.
+// lookup sends one look-up. A bound of zero is none.
 func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Duration) srvAnswer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -238,7 +238,7 @@ func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Durat
 	return a
 }
 
-// cancelable makes a resolver of r, or of net.DefaultResolver where that is nil,
+// cancelable returns a resolver like r, or of net.DefaultResolver where that is nil,
 // for look-ups that hang up when ctx is cancelled. Go's own minds the deadline of
 // a context, but waits on for seconds when it is cancelled.
 func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
@@ -270,8 +270,8 @@ func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
 	}
 }
 
-// checkTargets makes an error of an answer that has a target which is neither below
-// the domain nor below one of TargetDomains.
+// checkTargets replaces the records of an answer by an error if one has a target that
+// is neither below the domain nor below one of TargetDomains.
 func (s SRV) checkTargets(a *srvAnswer) {
 	for _, r := range a.records {
 		isBelow := func(domain string) bool {

@@ -82,7 +82,7 @@ func (c *httpClusterClient) configuredEndpoints() []*endpoint {
 	return c.configured
 }
 
-// adopt makes the advertised endpoints the ones in use, the configured ones
+// adopt replaces the endpoints in use by the advertised ones, the configured ones
 // behind them, unless others have been configured meanwhile.
 func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	c.mu.Lock()

@@ -17,7 +17,7 @@ import (
 // Close, or was under way then.
 var ErrTransportClosed = errors.New("client: the transport is closed")
 
-// Transport makes HTTP requests, for Transport of [Config] or an http.Client, by
+// Transport sends HTTP requests, for Transport of [Config] or an http.Client, by
 // connections and certificates of its own. Make it with NewTransport, use one for
 // many clients, and Close it when none is left. It may be wrapped by any other
 // http.RoundTripper.
@@ -50,11 +50,11 @@ type caPool struct {
 // errNotMade is the error of requests by a Transport that NewTransport has not made.
 var errNotMade = &InvalidInputError{Field: "Transport", Reason: "it was not made by NewTransport"}
 
-// NewTransport makes a Transport. It reads the files and sends nothing.
+// NewTransport returns a Transport. It reads the files and sends nothing.
 //
 // An option that can't be, or a file that can't be used, is an
 // *InvalidInputError that names the field, the file and the reason, and wraps
-// what the system said: for a file that is not there errors.Is(err,
+// the system's error: for a file that is not there errors.Is(err,
 // fs.ErrNotExist) holds. It has no part of a key.
 func NewTransport(o TransportOptions) (*Transport, error) {
 	if err := o.check(); err != nil {
@@ -123,7 +123,7 @@ func (t *Transport) readRoots() error {
 	return nil
 }
 
-// useRoots makes a pool for the authorities the current one.
+// useRoots replaces the pool by one for these authorities.
 func (t *Transport) useRoots(roots *x509.CertPool) {
 	if old := t.pool.Swap(t.newPool(roots)); old != nil {
 		t.retire(old)
@@ -274,7 +274,7 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// dial makes a connection for the pool that ends with t.
+// dial opens a connection for the pool. It ends with t.
 func (t *Transport) dial(ctx context.Context, pool *caPool, network, address string) (net.Conn, error) {
 	pool.inUse.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
