@@ -149,9 +149,10 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 		return false
 	}
 	all := slices.Clone(found)
+	rules := c.adoptRules(found)
 	if view := c.pool.view(); view != nil {
 		for _, ep := range view.given {
-			if ep.rank == unannounced {
+			if ep.rank == unannounced && rules.allow(ep) {
 				all = appendNew(all, ep)
 			}
 		}
