@@ -138,6 +138,9 @@ func parseEndpointURL(raw string) (u *url.URL, reason string) {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}
+	if strings.Count(text, "://") > 1 && !strings.Contains(text, "@") {
+		return nil, "it is more than one URL"
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		// The parser's words may quote a part of a password.

@@ -120,6 +120,12 @@ func TestTransport_probesHTTP2Only(t *testing.T) {
 		return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{pair}}, nil
 	}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	closed := make(chan struct{}, 100)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
 	server.StartTLS()
 	defer server.Close()
 
@@ -136,6 +142,11 @@ func TestTransport_probesHTTP2Only(t *testing.T) {
 		case <-probed:
 		case err := <-ended:
 			t.Fatalf("given up: %v", err)
+		}
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a probe's connection stays open")
 		}
 	}
 	cancel()
