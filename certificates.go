@@ -120,6 +120,9 @@ func (r *reloader) refresh(ctx context.Context) {
 	if done == nil {
 		return
 	}
+	if ctx == nil {
+		ctx = context.Background() // of a tls.CertificateRequestInfo that is not a handshake's
+	}
 	timer := time.NewTimer(reloadWait)
 	defer timer.Stop()
 	select {

@@ -185,6 +185,13 @@ func TestTransport_zeroAndAbsurdValues(t *testing.T) {
 		}
 	}
 
+	ca, dir := newAuthority(t, "ca"), t.TempDir()
+	certPEM, keyPEM := ca.issue(t, "joe")
+	files := newTransport(t, client.TransportOptions{CertFile: write(t, dir, "cert", certPEM), KeyFile: write(t, dir, "key", keyPEM)})
+	if cert, err := files.TLSConfig().GetClientCertificate(&tls.CertificateRequestInfo{}); err != nil || cert == nil {
+		t.Errorf("got %v, %v without a handshake", cert, err)
+	}
+
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "served") }))
 	defer server.Close()
 	transport := newTransport(t, client.TransportOptions{
