@@ -152,7 +152,7 @@ func (foreignGet) HTTPRequest(ep url.URL) *http.Request {
 
 func TestSRVErrorsSayWhetherToAskAgain(t *testing.T) {
 	s := newDNSServer(t, nil)
-	resolver := client.SRV{Domain: "example.com", Resolver: s.memoryResolver()}
+	resolver := client.SRV{Domain: "example.com", Resolver: s.memoryResolver(), AllowPlain: true}
 	_, err := resolver.Endpoints(t.Context())
 	if e := wantSRVError(t, err); e.Temporary() || e.Timeout() {
 		t.Errorf("temporary: %v", err)

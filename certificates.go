@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,7 +30,7 @@ type watchedFile struct {
 	settled bool        // it was old then
 }
 
-// look gives what the file is now, and whether it may be another than the one that
+// look returns what the file is now, and whether it may be another than the one that
 // was found good.
 func (f *watchedFile) look() (now os.FileInfo, changed bool, err error) {
 	now, err = os.Stat(f.name)
@@ -52,7 +54,7 @@ func (f *watchedFile) content() ([]byte, error) {
 	return text, nil
 }
 
-// refuse makes an error of the reason why the file can't be used.
+// refuse returns the error of a file that can't be used for this reason.
 func (f *watchedFile) refuse(err error) error {
 	return &InvalidInputError{Field: f.field, Value: f.name, Reason: reasonOf(err), Err: err}
 }
@@ -66,77 +68,125 @@ func reasonOf(err error) string {
 	return strings.TrimPrefix(err.Error(), "tls: ")
 }
 
-// complaints tells of each reason once, until all is well again.
-type complaints struct {
-	tell func(error) // nil: nobody
+// reloadErrors reports each reason why files can't be used once, until they are good.
+type reloadErrors struct {
+	report func(error) // nil: to nobody
 
 	mu   sync.Mutex // guards the field below
-	last string     // empty: all is well
+	last string     // empty: the files are good
 }
 
-// note tells of err, or that all is well by nil.
-func (c *complaints) note(err error) {
+// note reports err, unless it was the last already. Nil means that all files are good.
+func (r *reloadErrors) note(err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	c.mu.Lock()
-	isNew := c.last != text
-	c.last = text
-	c.mu.Unlock()
-	if isNew && err != nil && c.tell != nil {
-		c.tell(err)
+	r.mu.Lock()
+	isNew := r.last != text
+	r.last = text
+	r.mu.Unlock()
+	if isNew && err != nil && r.report != nil {
+		r.report(err)
 	}
+}
+
+const (
+	// reloadInterval is how often requests look at the file of authorities.
+	reloadInterval = time.Second
+	// reloadWait is how long a caller waits for its look at files, which are read in
+	// far less, unless the file system hangs.
+	reloadWait = 250 * time.Millisecond
+)
+
+// reloader looks at files in a goroutine of its own, one look at a time, so that a
+// file system that hangs holds up nobody for longer than reloadWait, and no more than
+// one caller. What was read last stays in use meanwhile.
+type reloader struct {
+	load     func() error // looks, and stores what it reads when that is new and good
+	interval time.Duration
+	errors   reloadErrors
+
+	mu      sync.Mutex // guards the fields below
+	running bool
+	last    time.Time // when the last look ended
+}
+
+// refresh looks at the files, unless somebody does or the last look is not longer ago
+// than the interval. It returns when the look has ended, when ctx has, or after
+// reloadWait.
+func (r *reloader) refresh(ctx context.Context) {
+	done := r.begin()
+	if done == nil {
+		return
+	}
+	if ctx == nil {
+		ctx = context.Background() // of a tls.CertificateRequestInfo that is not a handshake's
+	}
+	timer := time.NewTimer(reloadWait)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// begin starts a look; nil: none is due.
+func (r *reloader) begin() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || r.interval > 0 && time.Since(r.last) < r.interval {
+		return nil
+	}
+	r.running = true
+	done := make(chan struct{})
+	go func() { // ends with the look
+		defer close(done)
+		r.errors.note(r.load())
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.running, r.last = false, time.Now()
+	}()
+	return done
 }
 
 // clientPair is a client certificate in files.
 type clientPair struct {
-	complaints complaints
-
-	mu        sync.Mutex // guards the fields below
-	cert, key watchedFile
-	pair      *tls.Certificate // the last good one
+	cert, key watchedFile                     // used by one look at a time
+	good      atomic.Pointer[tls.Certificate] // the last good one
 }
 
-// current gives the pair that is in the files, or the last good one when they
-// can't be used.
-func (c *clientPair) current() *tls.Certificate {
-	pair, err := c.reload()
-	c.complaints.note(err)
-	return pair
-}
-
-func (c *clientPair) reload() (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// load reads the files when one of them has changed.
+func (c *clientPair) load() error {
 	// Before they are read: a change meanwhile is then seen the next time.
 	cert, certChanged, err := c.cert.look()
 	if err != nil {
-		return c.pair, err
+		return err
 	}
 	key, keyChanged, err := c.key.look()
 	if err != nil || !certChanged && !keyChanged {
-		return c.pair, err
+		return err
 	}
 	certPEM, err := c.cert.content()
 	if err != nil {
-		return c.pair, err
+		return err
 	}
 	keyPEM, err := c.key.content()
 	if err != nil {
-		return c.pair, err
+		return err
 	}
 	pair, field, err := parsePair(certPEM, keyPEM)
 	switch {
 	case err == nil:
-		c.pair = pair
+		c.good.Store(pair)
 		c.cert.keep(cert)
 		c.key.keep(key)
-		return pair, nil
+		return nil
 	case field == "Key":
-		return c.pair, c.key.refuse(err)
+		return c.key.refuse(err)
 	default:
-		return c.pair, c.cert.refuse(err)
+		return c.cert.refuse(err)
 	}
 }
 
@@ -193,18 +243,15 @@ func parseCertificates(text []byte) (*x509.CertPool, error) {
 
 // authorities are certificates of authorities in a file.
 type authorities struct {
-	complaints complaints
+	use func(*x509.CertPool) // called with what is new and good
 
-	mu   sync.Mutex // guards the fields below
+	// Used by one look at a time.
 	file watchedFile
 	text []byte // the last that was good
 }
 
-// reload gives use the authorities that are in the file when it has changed, one
-// change after the other.
-func (a *authorities) reload(use func(*x509.CertPool)) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// load reads the file when it has changed.
+func (a *authorities) load() error {
 	now, changed, err := a.file.look()
 	if err != nil || !changed {
 		return err
@@ -221,7 +268,7 @@ func (a *authorities) reload(use func(*x509.CertPool)) error {
 	if err != nil {
 		return a.file.refuse(err)
 	}
-	use(pool)
+	a.use(pool)
 	a.text = text
 	a.file.keep(now)
 	return nil

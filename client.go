@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -183,7 +182,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	case cfg.MaxResponseBytes < 0:
 		return nil, &InvalidInputError{Field: "MaxResponseBytes", Reason: "it is negative"}
 	case strings.Contains(cfg.Username, ":"):
-		return nil, &InvalidInputError{Field: "Username", Value: cfg.Username, Reason: "basic authentication has no colon in it (RFC 7617)"}
+		return nil, &InvalidInputError{Field: "Username", Reason: userHasColon}
 	case cfg.SelectionMode != EndpointSelectionRandom && cfg.SelectionMode != EndpointSelectionPrioritizeLeader:
 		return nil, &InvalidInputError{Field: "SelectionMode", Reason: "there is no such mode"}
 	}
@@ -212,7 +211,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	if c.exchange.transport == nil {
 		c.exchange.transport = DefaultTransport
 	}
-	c.leaderGeneration.Store(1)
+	c.invalidateLeader()
 	c.allFailed = make(signal, 1)
 	probeInterval := interval
 	if probeInterval < 0 {
@@ -244,12 +243,8 @@ type httpClusterClient struct {
 	prober       *prober
 	observer     *observer
 
-	allFailed        signal // a call has failed on all endpoints
-	term             atomic.Uint64
-	leaderGeneration atomic.Uint64 // grows when it is not certain any more who leads
-	leaderFound      atomic.Uint64 // the generation in which the leader was found
-	leaderMu         sync.Mutex    // held by the call that looks it up; guards the field below
-	nextLookup       time.Time     // not before
+	allFailed signal // a call has failed on all endpoints
+	leader    leaderLookup
 
 	mu         sync.Mutex  // guards the fields below, and replacing the pool's list
 	configured []*endpoint // the endpoints of New or SetEndpoints, or those discovered

@@ -39,6 +39,9 @@ func TestContract(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			want := healthyValue(t, m)
 			for _, f := range contractFaults {
+				if m.name == "Client.Sync" && f.damage == foreign {
+					continue // refused: see TestSync_listOfAnotherHost
+				}
 				for _, s := range contractSetups {
 					if f.leads == "other" && (s.endpoints != 2 || s.faulty != 1) {
 						continue // there is no other endpoint, or it leads back

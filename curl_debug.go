@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -21,19 +22,19 @@ func EnablecURLDebug() { curlDebug.Store(true) }
 func DisablecURLDebug() { curlDebug.Store(false) }
 
 func printCurlCommand(req *http.Request) {
-	if curlDebug.Load() {
-		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nobody to tell
+	if curlDebug.Load() && req.URL != nil {
+		_, _ = fmt.Fprintln(os.Stderr, curlCommand(req)) // there is nowhere to report it
 	}
 }
 
 // curlCommand leaves req's body unread.
 func curlCommand(req *http.Request) string {
 	u := *req.URL
-	u.User = nil
+	u.User, u.RawQuery = nil, queryForDisplay(u.RawQuery)
 	words := []string{"curl", "-X", req.Method, shellQuote(u.String())}
 	var names []string
 	for name := range req.Header {
-		if !isSecretHeader(name) {
+		if !isSecretName(name) {
 			names = append(names, name)
 		}
 	}
@@ -48,9 +49,22 @@ func curlCommand(req *http.Request) string {
 	return strings.Join(words, " ")
 }
 
-// isSecretHeader is true for the names of header fields that hold credentials:
-// those that this client sends, and those that a Client around it may add.
-func isSecretHeader(name string) bool {
+// queryForDisplay returns the query without the values of parameters that may hold
+// credentials, which an action of another package may have added.
+func queryForDisplay(query string) string {
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || isSecretName(plain) {
+			parts[i] = name + "=hidden"
+		}
+	}
+	return strings.Join(parts, "&")
+}
+
+// isSecretName reports whether a header field or query parameter of this name may hold
+// credentials: those that this client sends, and those that a Client around it may add.
+func isSecretName(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"authorization", "cookie", "token", "secret", "password", "api-key"}, func(word string) bool {
 		return strings.Contains(name, word)
@@ -73,13 +87,13 @@ func bodyForDisplay(req *http.Request) string {
 	if _, err := io.Copy(&text, io.LimitReader(body, most)); err != nil {
 		return "(" + err.Error() + ")"
 	}
-	if strings.Contains(text.String(), `"password"`) {
-		return hiddenBody // a redirect has given it another path; forms escape the quotes
+	if strings.Contains(text.String(), `"password"`) || strings.Contains(text.String(), "password=") {
+		return hiddenBody // of another path after a redirect, or a form of another package: values are escaped in forms
 	}
 	return text.String()
 }
 
-// shellQuote makes one word of s for a POSIX shell.
+// shellQuote returns s as one word for a POSIX shell.
 func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -92,6 +92,15 @@ func TestCurlCommandHasNoSecrets(t *testing.T) {
 	}
 }
 
+// Actions of other packages may have credentials in places that this package uses for
+// none.
+func TestCurlCommand_secretsOfExternalActions(t *testing.T) {
+	got := curlCommand(requestFor(t, http.MethodPost, "http://etcd/x?access_token=s3cr3t&recursive=true&%70assword=s3cr3t&%zz=s3cr3t&wait", "user=joe&password=s3cr3t"))
+	if strings.Contains(got, "s3cr3t") || !strings.Contains(got, "recursive=true") || !strings.Contains(got, "&wait'") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestCurlCommandOfABodyThatCannotBeHad(t *testing.T) {
 	req := requestFor(t, http.MethodPut, "http://etcd/v2/keys/a", "value=1")
 	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("it is gone") }
@@ -253,4 +262,10 @@ func TestCurlDebugPrintsNoPassword(t *testing.T) {
 	if len(lines) < calls {
 		t.Errorf("printed %d lines", len(lines))
 	}
+}
+
+func TestPrintCurlCommand_requestWithoutURL(t *testing.T) {
+	EnablecURLDebug()
+	defer DisablecURLDebug()
+	printCurlCommand(&http.Request{Method: http.MethodGet})
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -11,21 +10,21 @@ import (
 // How a client of NewFromSRV keeps its endpoints as the records have them.
 
 const (
-	// lookupPatience bounds the look-ups that are made on the way of a call or of
+	// lookupTimeout bounds the look-ups that are made on the way of a call or of
 	// a Sync; half of the time to the deadline does so as well.
-	lookupPatience = 2 * time.Second
+	lookupTimeout = 2 * time.Second
 	// Between two look-ups that failing calls cause, a pause grows from the first
 	// to the last for as long as they bring nothing new.
 	firstLookupPause = time.Second
 	lastLookupPause  = time.Minute
 )
 
-// NewFromSRV looks up the SRV records of a cluster and makes a client of what it
+// NewFromSRV looks up the SRV records of a cluster and returns a client of what it
 // finds and of cfg, in which no Endpoints must be given. ctx bounds the look-up;
 // no endpoint is asked for anything.
 //
 // The records' priorities hold for as long as the client is used: it asks an
-// endpoint of a lower number before any of a higher one, save for those that
+// endpoint of a lower number before any of a higher one, except for those that
 // failed lately, and returns to it when it is well. Among those of one priority
 // the weights decide with which of them a client begins. With
 // EndpointSelectionPrioritizeLeader the leader comes before all others.
@@ -40,10 +39,9 @@ const (
 // them. What Sync finds comes behind what has a record. SetEndpoints puts an end
 // to all that.
 //
-// Where Username is set, or Transport is an *http.Transport that has client
-// certificates or RootCAs, http endpoints are used only with SRV.AllowPlain, and
-// where Username is set, targets must be below the domain: see [SRV]. The error
-// is an *InvalidInputError or a [*SRVError].
+// http endpoints are used only with SRV.AllowPlain, and where Username is set,
+// targets must be below the domain: see [SRV]. The error is an *InvalidInputError or
+// a [*SRVError].
 func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	if len(cfg.Endpoints) > 0 {
 		return nil, &InvalidInputError{Field: "Endpoints", Reason: "NewFromSRV finds them by records"}
@@ -54,9 +52,9 @@ func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	}
 	srv.TargetDomains = slices.Clone(srv.TargetDomains)
 	d := &discovery{
-		srv:    srv,
-		stakes: srvStakes{login: c.exchange.login != nil, certificates: hasCertificates(c.exchange.transport)},
-		turn:   make(chan struct{}, 1),
+		srv:      srv,
+		security: srvSecurity{login: c.exchange.login != nil},
+		turn:     make(chan struct{}, 1),
 	}
 	found, err := d.find(ctx)
 	if err != nil {
@@ -67,28 +65,18 @@ func NewFromSRV(ctx context.Context, srv SRV, cfg Config) (Client, error) {
 	return c, nil
 }
 
-// hasCertificates reports whether the transport is set up for TLS of one's own.
-func hasCertificates(transport http.RoundTripper) bool {
-	t, ok := transport.(*http.Transport)
-	if !ok {
-		return false
-	}
-	cfg := t.Clone().TLSClientConfig // a first request may just be writing to its own
-	return cfg != nil && (cfg.RootCAs != nil || len(cfg.Certificates) > 0 || cfg.GetClientCertificate != nil)
-}
-
 // discovery finds a client's endpoints, and again.
 type discovery struct {
-	stakes srvStakes
+	security srvSecurity
 
-	turn  chan struct{} // held by who looks up again; guards the fields below
+	turn  chan struct{} // held by the caller that looks up again; guards the fields below
 	srv   SRV
 	next  time.Time // not before, unless by Sync
 	pause time.Duration
 }
 
 func (d *discovery) find(ctx context.Context) ([]*endpoint, error) {
-	records, err := d.srv.find(ctx, d.stakes)
+	records, err := d.srv.find(ctx, d.security)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +93,7 @@ func (d *discovery) find(ctx context.Context) ([]*endpoint, error) {
 	return found, nil
 }
 
-// settle says when to look up next.
+// settle sets when to look up next.
 func (d *discovery) settle(now time.Time, news bool) {
 	if news || now.Sub(d.next) > lastLookupPause {
 		d.pause = 0
@@ -133,20 +121,20 @@ func (c *httpClusterClient) lookAgain(ctx context.Context, paced bool, seen *end
 	if paced && (c.pool.view().endpointList != seen || time.Now().Before(d.next)) {
 		return
 	}
-	patience := lookupPatience
+	timeout := lookupTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		patience = min(patience, time.Until(deadline)/2)
+		timeout = min(timeout, time.Until(deadline)/2)
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := d.find(bounded)
 	news := err == nil && c.adoptFound(d, found)
-	if ctx.Err() == nil { // who goes away does not say how DNS is
+	if ctx.Err() == nil { // a caller that left has learnt nothing of DNS
 		d.settle(time.Now(), news)
 	}
 }
 
-// adoptFound makes what d found the configured endpoints, and reports whether
+// adoptFound replaces the configured endpoints by what d found, and reports whether
 // that is news. What Sync found besides stays behind them.
 func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	c.mu.Lock()
@@ -161,9 +149,10 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 		return false
 	}
 	all := slices.Clone(found)
+	rules := c.adoptRules(found)
 	if view := c.pool.view(); view != nil {
 		for _, ep := range view.given {
-			if ep.rank == unannounced {
+			if ep.rank == unannounced && rules.allow(ep) {
 				all = appendNew(all, ep)
 			}
 		}
@@ -174,7 +163,7 @@ func (c *httpClusterClient) adoptFound(d *discovery, found []*endpoint) bool {
 	return true
 }
 
-// newList makes a list of endpoints of which the first n are to be tried before
+// newList returns a list of endpoints of which the first n are to be tried before
 // the others. Those that were found by records are in their order already. The
 // caller holds mu.
 func (c *httpClusterClient) newList(endpoints []*endpoint, n int) *endpointList {

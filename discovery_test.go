@@ -37,6 +37,10 @@ func TestSRVWithCredentials(t *testing.T) {
 	login := client.Config{Username: "root", Password: "pw"}
 	certificates := client.Config{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}}
 
+	ca := newAuthority(t, "ca")
+	certPEM, keyPEM := ca.issue(t, "client")
+	own := newTransport(t, client.TransportOptions{CAPEM: ca.pem, CertPEM: certPEM, KeyPEM: keyPEM})
+
 	const fine, plainRefused, targetRefused = "", "plain", "target"
 	tests := []struct {
 		why     string
@@ -52,7 +56,10 @@ func TestSRVWithCredentials(t *testing.T) {
 		{"http alone, and that is known", login, client.SRV{AllowPlain: true}, srvRecords{plainName: http1}, fine, "http"},
 		{"http alone, certificates", certificates, client.SRV{}, srvRecords{plainName: http1}, plainRefused, ""},
 		{"http alone, certificates, and that is known", certificates, client.SRV{AllowPlain: true}, srvRecords{plainName: http1}, fine, "http"},
-		{"http alone, nothing at stake", client.Config{}, client.SRV{}, srvRecords{plainName: http1}, fine, "http"},
+		{"http alone, own transport", client.Config{Transport: own}, client.SRV{}, srvRecords{plainName: http1}, plainRefused, ""},
+		{"http alone, wrapped transport", client.Config{Transport: roundTripper(own.RoundTrip)}, client.SRV{}, srvRecords{plainName: http1}, plainRefused, ""},
+		{"http alone, without any secret", client.Config{}, client.SRV{}, srvRecords{plainName: http1}, plainRefused, ""},
+		{"http alone, without any secret, and that is known", client.Config{}, client.SRV{AllowPlain: true}, srvRecords{plainName: http1}, fine, "http"},
 		{"http alone, not wanted", client.Config{}, client.SRV{RequireTLS: true}, srvRecords{plainName: http1}, plainRefused, ""},
 		{"http alone, wanted and not wanted", login, client.SRV{RequireTLS: true, AllowPlain: true}, srvRecords{plainName: http1}, plainRefused, ""},
 		{"targets below the domain", login, client.SRV{}, srvRecords{secureName: below}, fine, "https"},

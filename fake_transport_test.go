@@ -107,10 +107,19 @@ func (f *fakeTransport) keep(r fakeRequest) func(*http.Request) fakeAnswer {
 		return f.answer
 	}
 	f.probes = append(f.probes, r)
-	if f.pulse == nil {
-		return func(*http.Request) fakeAnswer { return fakeAnswer{body: healthy} }
+	pulse := f.pulse
+	if pulse == nil {
+		pulse = func(*http.Request) fakeAnswer { return fakeAnswer{body: healthy} }
 	}
-	return f.pulse
+	if !strings.HasSuffix(r.url, "/v2/members") {
+		return pulse
+	}
+	return func(req *http.Request) fakeAnswer { // Sync looks whose member an endpoint is
+		if a := pulse(req); a.body != healthy || a.notSent || a.silent || a.err != nil {
+			return a
+		}
+		return f.answer(req)
+	}
 }
 
 const healthy = `{"health":"true"}`

@@ -6,3 +6,5 @@ require (
 	github.com/ugorji/go/codec v1.3.2
 	golang.org/x/net v0.58.0
 )
+
+require golang.org/x/text v0.41.0 // indirect

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,19 +20,6 @@ var DefaultCheckRedirect CheckRedirectFunc = func(via int) error {
 	return nil
 }
 
-// login is a user name and a password for basic authentication.
-type login struct {
-	username, password string
-	header             string // what Authorization says; empty: no credentials at all
-}
-
-func newLogin(username, password string) *login {
-	if username == "" {
-		return &login{}
-	}
-	return &login{username, password, "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))}
-}
-
 // route is the way of one request from its endpoint through redirects. It sees
 // to it that credentials and writes stay among the client's own endpoints.
 type route struct {
@@ -51,7 +37,13 @@ func (rt *route) apply(req *http.Request) error {
 	if rt.next != nil {
 		req.URL, req.Host = rt.next, ""
 	}
-	if req.URL != nil && (req.Host == "" || req.Host == req.URL.Host) {
+	if req.URL == nil {
+		return ErrNoRequest // of an action of another package
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if req.Host == "" || req.Host == req.URL.Host {
 		req.Host = withoutRootDot(req.URL.Host)
 	}
 	rt.current = req.URL
@@ -63,11 +55,7 @@ func (rt *route) apply(req *http.Request) error {
 		req.Header.Del("Cookie")
 		return nil
 	}
-	l := rt.at.login
-	if l == nil {
-		l = rt.config
-	}
-	if l != nil && l.header != "" {
+	if l := rt.at.effectiveLogin(rt.config); l != nil && l.header != "" {
 		req.Header["Authorization"] = []string{l.header}
 	}
 	return nil
@@ -102,7 +90,7 @@ func (rt *route) follow(r *reply) error {
 		return fmt.Errorf("%w: its Location has no host", ErrRedirectRefused)
 	}
 	next.User = nil
-	known := rt.view.lookup(originOf(next))
+	known := rt.view.lookup(next)
 	if known == nil && isSocketScheme(next.Scheme) {
 		return fmt.Errorf("%w: its socket is none of the endpoints", ErrRedirectRefused)
 	}
@@ -120,5 +108,3 @@ func (rt *route) follow(r *reply) error {
 	rt.next = next
 	return nil
 }
-
-func isEncrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }

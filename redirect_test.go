@@ -3,6 +3,7 @@ package client_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -205,5 +206,74 @@ func TestNotEvery3xxIsARedirect(t *testing.T) {
 		if !errors.As(err, &re) || re.StatusCode != a.status || len(f.seen()) != 1 {
 			t.Errorf("%d: got %v after %v", a.status, err, f.lines())
 		}
+	}
+}
+
+// actionFunc is an action of another package.
+type actionFunc func(ep url.URL) *http.Request
+
+func (f actionFunc) HTTPRequest(ep url.URL) *http.Request { return f(ep) }
+
+// Requests of other packages' actions, and replies of other packages' transports,
+// lack what net/http's have.
+func TestDo_incompleteRequestsAndReplies(t *testing.T) {
+	target := func(ep url.URL) *url.URL { return ep.JoinPath("/x") }
+	bare := func(req *http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil }
+	tests := []struct {
+		why       string
+		request   actionFunc
+		roundTrip roundTripper
+		err       error
+	}{
+		{"no header", func(ep url.URL) *http.Request { return &http.Request{Method: "GET", URL: target(ep)} }, nil, nil},
+		{"no method", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, nil, nil},
+		{"no URL", func(url.URL) *http.Request { return &http.Request{Method: "GET", Header: http.Header{}} }, nil, client.ErrNoRequest},
+		{"nothing", func(url.URL) *http.Request { return &http.Request{} }, nil, client.ErrNoRequest},
+		{"no request", func(url.URL) *http.Request { return nil }, nil, client.ErrNoRequest},
+		{"a reply without header, body and request", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, bare, nil},
+		{"neither reply nor error", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, func(*http.Request) (*http.Response, error) { return nil, nil }, client.ErrClusterUnavailable},
+		{"a redirect without header", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 307}, nil }, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			var sent *http.Request
+			transport := roundTripper(func(req *http.Request) (*http.Response, error) {
+				if sent = req; tt.roundTrip != nil {
+					return tt.roundTrip(req)
+				}
+				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			})
+			c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: transport, Username: "root", Password: "pw"})
+			_, _, err := c.Do(t.Context(), tt.request)
+			if !errors.Is(err, tt.err) {
+				t.Errorf("got %v, want %v", err, tt.err)
+			}
+			if tt.err == nil {
+				if user, password, _ := sent.BasicAuth(); user != "root" || password != "pw" {
+					t.Errorf("sent %q, %q", user, password)
+				}
+			}
+		})
+	}
+	// A page of a transport without header is no member list, and no panic.
+	c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: roundTripper(bare)})
+	if err := c.Sync(t.Context()); err == nil {
+		t.Error("Sync of nothing succeeded")
+	}
+}
+
+// A request that is redirected to an endpoint has the credentials of that one, also
+// where two endpoints are below one host.
+func TestRedirect_credentialsOfTheBasePath(t *testing.T) {
+	f := redirecting(t, http.StatusTemporaryRedirect, map[string]string{"http://a/v2/keys/a": "http://lb/two/v2/keys/a"})
+	c := newClient(t, f, "http://alice:a@a")
+	if err := c.SetEndpoints([]string{"http://a", "http://one:1@lb/one", "http://two:2@lb/two", "http://three:3@lb/twothree"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.NewKeysAPI(c).Get(t.Context(), "/a", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := requestsWithUsers(t, f), []string{"GET http://a/v2/keys/a alice:a", "GET http://lb/two/v2/keys/a two:2"}; !slices.Equal(got, want) {
+		t.Errorf("sent %q, want %q", got, want)
 	}
 }

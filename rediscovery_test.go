@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -115,6 +116,31 @@ func TestSRVClientStaysWithHTTPS(t *testing.T) {
 		t.Error(err)
 	}
 	if got := s.client.Endpoints(); !slices.Equal(got, []string{"https://a.example.com.:1"}) {
+		t.Errorf("endpoints are %q", got)
+	}
+}
+
+// When the records turn from http to https, http members that Sync had found before
+// don't stay.
+func TestSRVClient_dropsHTTPMembersForHTTPS(t *testing.T) {
+	s := newDNSServer(t, srvRecords{plainName: {srv(1, 1, "a.example.com.")}})
+	var list memberList
+	list.set("http://m.example.com:1 https://n.example.com:1")
+	c := newSRVClient(t, s, client.SRV{AllowPlain: true}, client.Config{Transport: newFakeTransport(t, func(req *http.Request) fakeAnswer {
+		if strings.HasPrefix(req.URL.Host, "b.") {
+			return fakeAnswer{notSent: true}
+		}
+		return list.answer(req)
+	})})
+	if err := c.Sync(t.Context()); err != nil || len(c.Endpoints()) != 3 {
+		t.Fatalf("got %q, %v", c.Endpoints(), err)
+	}
+	s.set(secureName, srv(1, 1, "b.example.com."))
+	list.set()
+	if err := c.Sync(t.Context()); err == nil {
+		t.Error("Sync of nobody succeeded")
+	}
+	if got := c.Endpoints(); !slices.Equal(got, []string{"https://b.example.com.:1", "https://n.example.com:1"}) {
 		t.Errorf("endpoints are %q", got)
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
-// SRV says by which SRV records the endpoints of a cluster are found:
+// SRV describes the SRV records by which the endpoints of a cluster are found:
 //
 //	_etcd-client-ssl._tcp.<Domain>  https endpoints
 //	_etcd-client._tcp.<Domain>      http endpoints
@@ -31,10 +34,11 @@ import (
 // Source: etcd clustering guide, "DNS discovery"; RFC 2782.
 type SRV struct {
 	// Domain is the domain that has the records. It is absolute, with or without
-	// a dot at its end: the search list of the host is not applied.
+	// a dot at its end: the search list of the host is not applied. One in other
+	// scripts is converted as browsers do (UTS #46).
 	Domain string
 
-	// Service tells clusters of one domain apart: the records are those of
+	// Service distinguishes clusters of one domain: the records are those of
 	// _etcd-client-ssl-<Service> and _etcd-client-<Service>. It has letters,
 	// digits, hyphens and underscores, at most 46. Empty means none.
 	Service string
@@ -46,15 +50,16 @@ type SRV struct {
 	// RequireTLS never uses the http list.
 	RequireTLS bool
 
-	// AllowPlain lets a client that has credentials or certificates use the http
-	// list where there are no https records. Without it such a client refuses
-	// (ErrPlainRefused): whoever can forge an answer of DNS could have its
-	// password by saying that there are none. RequireTLS goes before it.
+	// AllowPlain uses the http list where DNS has no https records. Without it
+	// that is refused (ErrPlainRefused), whatever client asks and whatever its
+	// transport: a forged answer that there are no https records would otherwise
+	// bring the requests, with the credentials, to the forger. RequireTLS goes
+	// before it.
 	AllowPlain bool
 
 	// TargetDomains are domains besides Domain that a client with credentials
 	// takes targets from. Any other target is refused (*SRVTargetError): for
-	// its own name whoever forges a record may well have a certificate.
+	// its own name the forger of a record may well have a certificate.
 	TargetDomains []string
 }
 
@@ -76,10 +81,9 @@ const (
 //
 // The time it takes is bounded by ctx and by what the resolver allows itself. The
 // error is an *InvalidInputError or a [*SRVError]. What credentials the endpoints
-// are for is not known here: the targets may have any names, and AllowPlain makes
-// no difference.
+// are for is not known here: the targets may have any names.
 func (s SRV) Endpoints(ctx context.Context) ([]string, error) {
-	found, err := s.find(ctx, srvStakes{})
+	found, err := s.find(ctx, srvSecurity{})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +94,7 @@ func (s SRV) Endpoints(ctx context.Context) ([]string, error) {
 	return urls, nil
 }
 
-// NewSRVDiscover makes a Discoverer that looks up the SRV records
+// NewSRVDiscover returns a Discoverer that looks up the SRV records
 //
 //	_etcd-client-ssl._tcp.<domain>  for https endpoints, and
 //	_etcd-client._tcp.<domain>      for http endpoints,
@@ -112,15 +116,15 @@ type srvDiscover struct{}
 // Discover implements Discoverer.
 func (srvDiscover) Discover(domain string, serviceName ...string) ([]string, error) {
 	if len(serviceName) > 1 {
-		return nil, &InvalidInputError{Field: "service name", Value: strings.Join(serviceName, ", "), Reason: "there can be only one"}
+		return nil, &InvalidInputError{Field: "service name", Reason: "there can be only one"}
 	}
-	s := SRV{Domain: domain, Service: strings.Join(serviceName, "")}
-	if err := s.check(); err != nil {
+	s, err := SRV{Domain: domain, Service: strings.Join(serviceName, "")}.inASCII()
+	if err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
-	secure := s.lookup(ctx, schemeHTTPS, domain, DefaultRequestTimeout)
-	plain := s.lookup(ctx, schemeHTTP, domain, DefaultRequestTimeout)
+	secure := s.lookup(ctx, schemeHTTPS, s.Domain, DefaultRequestTimeout)
+	plain := s.lookup(ctx, schemeHTTP, s.Domain, DefaultRequestTimeout)
 	var endpoints []string
 	for _, r := range slices.Concat(secure.records, plain.records) {
 		endpoints = append(endpoints, r.url(""))
@@ -131,36 +135,36 @@ func (srvDiscover) Discover(domain string, serviceName ...string) ([]string, err
 	return endpoints, nil
 }
 
-// srvStakes is what a client would give away to whom it should not trust.
-type srvStakes struct {
-	login        bool // a user's name and password
-	certificates bool // the transport has certificates: TLS is what is expected
+// srvSecurity is what find has to protect.
+type srvSecurity struct {
+	login bool // the client sends a user's name and password to the targets
 }
 
 // find looks up the one list that is to be used.
-func (s SRV) find(ctx context.Context, stakes srvStakes) ([]srvRecord, error) {
+func (s SRV) find(ctx context.Context, security srvSecurity) ([]srvRecord, error) {
 	if ctx == nil {
 		return nil, errNilContext
 	}
-	if err := s.check(); err != nil {
+	q, err := s.inASCII()
+	if err != nil {
 		return nil, err
 	}
-	absolute := strings.TrimSuffix(s.Domain, ".") + "."
-	secure := s.lookup(ctx, schemeHTTPS, absolute, 0)
-	plain := srvAnswer{name: s.name(schemeHTTP, absolute)}
+	absolute := strings.TrimSuffix(q.Domain, ".") + "."
+	secure := q.lookup(ctx, schemeHTTPS, absolute, 0)
+	plain := srvAnswer{name: q.name(schemeHTTP, absolute)}
 	chosen := &secure
 	switch {
 	case len(secure.records) > 0:
 	case !isNotFound(secure.err):
 		plain.err = errPlainNotAsked
-	case s.RequireTLS || !s.AllowPlain && (stakes.login || stakes.certificates):
+	case s.RequireTLS || !s.AllowPlain:
 		plain.err = ErrPlainRefused
 	default:
-		plain = s.lookup(ctx, schemeHTTP, absolute, 0)
+		plain = q.lookup(ctx, schemeHTTP, absolute, 0)
 		chosen = &plain
 	}
-	if stakes.login {
-		s.refuseStrangers(chosen)
+	if security.login {
+		q.checkTargets(chosen)
 	}
 	if len(chosen.records) == 0 {
 		return nil, newSRVError(ctx, s.Domain, secure, plain)
@@ -176,7 +180,7 @@ type srvRecord struct {
 	priority uint16
 }
 
-// url gives the endpoint; dot is what its host's name ends in.
+// url returns the endpoint's URL; dot is what its host's name ends in.
 func (r srvRecord) url(dot string) string {
 	return r.scheme + "://" + net.JoinHostPort(r.host+dot, strconv.Itoa(int(r.port)))
 }
@@ -202,7 +206,7 @@ func (s SRV) service(scheme string) string {
 	return service
 }
 
-// lookup makes one look-up. A bound of zero is none.
+// lookup sends one look-up. A bound of zero is none.
 func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Duration) srvAnswer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -216,12 +220,16 @@ func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Durat
 	for _, r := range records {
 		host := strings.TrimSuffix(r.Target, ".")
 		if host == "" || r.Port == 0 {
-			continue // RFC 2782: a target of "." says that there is no such service
+			continue
 		}
 		a.records = append(a.records, srvRecord{scheme: scheme, host: host, port: r.Port, priority: r.Priority})
 	}
 	switch {
 	case len(a.records) > 0:
+	case slices.ContainsFunc(records, func(r *net.SRV) bool { return r.Target == "." }):
+		a.err = &net.DNSError{Err: `the service is decidedly not available at this domain (its target is ".", RFC 2782)`, Name: a.name, IsNotFound: true}
+	case len(records) > 0:
+		a.err = errNoTarget
 	case err != nil:
 		a.err = err
 	default:
@@ -230,7 +238,7 @@ func (s SRV) lookup(ctx context.Context, scheme, domain string, bound time.Durat
 	return a
 }
 
-// cancelable makes a resolver of r, or of net.DefaultResolver where that is nil,
+// cancelable returns a resolver like r, or of net.DefaultResolver where that is nil,
 // for look-ups that hang up when ctx is cancelled. Go's own minds the deadline of
 // a context, but waits on for seconds when it is cancelled.
 func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
@@ -262,9 +270,9 @@ func cancelable(ctx context.Context, r *net.Resolver) *net.Resolver {
 	}
 }
 
-// refuseStrangers makes an error of an answer that has a target which is not of
-// the domain, or of one of those besides it.
-func (s SRV) refuseStrangers(a *srvAnswer) {
+// checkTargets replaces the records of an answer by an error if one has a target that
+// is neither below the domain nor below one of TargetDomains.
+func (s SRV) checkTargets(a *srvAnswer) {
 	for _, r := range a.records {
 		isBelow := func(domain string) bool {
 			host, domain := strings.ToLower(r.host), strings.ToLower(strings.TrimSuffix(domain, "."))
@@ -277,33 +285,55 @@ func (s SRV) refuseStrangers(a *srvAnswer) {
 	}
 }
 
-// isNotFound reports whether DNS said that there is nothing, which is another
-// thing than to say nothing.
+// isNotFound reports whether DNS answered that there are no records, and did not
+// merely fail to answer.
 func isNotFound(err error) bool {
 	var dnsErr *net.DNSError
 	return errors.As(err, &dnsErr) && dnsErr.IsNotFound
 }
 
-// check refuses what would ask for another name than it says, or for none.
-func (s SRV) check() error {
-	if reason := whyNotDomain(s.Domain); reason != "" {
-		return &InvalidInputError{Field: "domain", Value: s.Domain, Reason: reason}
-	}
-	for _, domain := range s.TargetDomains {
-		if reason := whyNotDomain(domain); reason != "" {
-			return &InvalidInputError{Field: "target domain", Value: domain, Reason: reason}
-		}
+// inASCII returns s with its domains as DNS has them. What is no domain or service
+// is refused: it would ask for another name, or for none.
+func (s SRV) inASCII() (SRV, error) {
+	refuse := func(field, value, reason string) error {
+		return &InvalidInputError{Field: field, Value: withoutUserinfo(value), Reason: reason}
 	}
 	switch {
 	case len(s.Service) > maxServiceName:
-		return &InvalidInputError{Field: "service name", Value: s.Service, Reason: fmt.Sprintf("it is longer than %d characters", maxServiceName)}
+		return s, refuse("service name", s.Service, fmt.Sprintf("it is longer than %d characters", maxServiceName))
 	case strings.ContainsFunc(s.Service, isNotOfLabel):
-		return &InvalidInputError{Field: "service name", Value: s.Service, Reason: "it may have letters, digits, hyphens and underscores, and nothing else"}
+		return s, refuse("service name", s.Service, "it may have letters, digits, hyphens and underscores, and nothing else")
 	}
-	return nil
+	domain, reason := asciiDomain(s.Domain)
+	if reason != "" {
+		return s, refuse("domain", s.Domain, reason)
+	}
+	s.Domain, s.TargetDomains = domain, slices.Clone(s.TargetDomains)
+	for i, given := range s.TargetDomains {
+		if s.TargetDomains[i], reason = asciiDomain(given); reason != "" {
+			return s, refuse("target domain", given, reason)
+		}
+	}
+	return s, nil
 }
 
-// whyNotDomain gives the reason, or nothing where domain is one.
+// internationalized converts domains in other scripts. Underscores stay, which are
+// no part of host names, but are of DNS.
+var internationalized = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(false)) //nolint:gochecknoglobals // a constant
+
+// asciiDomain returns domain as DNS has it, or the reason why it is none.
+func asciiDomain(domain string) (ascii, reason string) {
+	isNotASCII := func(r rune) bool { return r > unicode.MaxASCII }
+	if len(domain) <= 4*maxDomain && strings.ContainsFunc(domain, isNotASCII) {
+		var err error
+		if domain, err = internationalized.ToASCII(domain); err != nil {
+			return "", "it is not a valid internationalized domain name"
+		}
+	}
+	return domain, whyNotDomain(domain)
+}
+
+// whyNotDomain returns the reason, or nothing where domain is one.
 func whyNotDomain(domain string) string {
 	if domain == "" {
 		return "it is empty"
@@ -318,7 +348,7 @@ func whyNotDomain(domain string) string {
 		case len(label) > 63:
 			return "a part of it is longer than 63 characters"
 		case strings.ContainsFunc(label, isNotOfLabel):
-			return "it may have letters, digits, hyphens, underscores and dots, and nothing else (other scripts in the form xn--…)"
+			return "it may have letters, digits, hyphens, underscores and dots, and nothing else"
 		}
 	}
 	return ""

@@ -96,6 +96,18 @@ func TestSRVEndpoints(t *testing.T) {
 			records: srvRecords{"_etcd-client-ssl-blue._tcp.example.com": {srv(0, 1, "blue.example.com.")}, secureName: {srv(0, 1, "a.example.com.")}},
 			want:    "https://blue.example.com.:1",
 		},
+		{
+			why:     "other scripts",
+			srv:     client.SRV{Domain: "Bücher.example。com.", TargetDomains: []string{"例え.example"}},
+			records: srvRecords{"_etcd-client-ssl._tcp.xn--bcher-kva.example.com": {srv(0, 1, "a.example.com.")}},
+			want:    "https://a.example.com.:1",
+		},
+		{
+			why:     "underscores",
+			srv:     client.SRV{Domain: "_etcd.bücher.example"},
+			records: srvRecords{"_etcd-client-ssl._tcp._etcd.xn--bcher-kva.example": {srv(0, 1, "a.example.com.")}},
+			want:    "https://a.example.com.:1",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -104,6 +116,13 @@ func TestSRVEndpoints(t *testing.T) {
 				tt.srv.Domain = "example.com"
 			}
 			tt.srv.Resolver = s.memoryResolver()
+			if strings.HasPrefix(tt.want, "http:") {
+				got, err := tt.srv.Endpoints(t.Context())
+				if e := wantSRVError(t, err); len(got) > 0 || !errors.Is(e, client.ErrPlainRefused) {
+					t.Errorf("got %q, %v without AllowPlain", got, err)
+				}
+				tt.srv.AllowPlain = true
+			}
 			got, err := tt.srv.Endpoints(t.Context())
 			if err != nil || strings.Join(got, " ") != tt.want {
 				t.Errorf("got %q, %v, want %s", got, err, tt.want)
@@ -148,7 +167,7 @@ func TestSRVFindsNothing(t *testing.T) {
 	} {
 		t.Run(why, func(t *testing.T) {
 			s := newDNSServer(t, records)
-			got, err := client.SRV{Domain: "example.com", Resolver: s.memoryResolver()}.Endpoints(t.Context())
+			got, err := client.SRV{Domain: "example.com", Resolver: s.memoryResolver(), AllowPlain: true}.Endpoints(t.Context())
 			e := wantSRVError(t, err)
 			var dnsErr *net.DNSError
 			if len(got) != 0 || !errors.As(err, &dnsErr) || !dnsErr.IsNotFound || e.Domain != "example.com" {
@@ -156,6 +175,30 @@ func TestSRVFindsNothing(t *testing.T) {
 			}
 			if names := s.names(); !slices.Equal(names, []string{secureName, plainName}) {
 				t.Errorf("asked for %q: the host's search list must not be applied", names)
+			}
+		})
+	}
+}
+
+func TestSRV_unusableTargets(t *testing.T) {
+	for why, tt := range map[string]struct {
+		records srvRecords
+		reason  string
+		asked   []string
+	}{
+		"decidedly not available": {srvRecords{secureName: {srv(0, 0, ".")}, plainName: {srv(0, 2379, ".")}}, "decidedly not available", []string{secureName, plainName}},
+		"no port":                 {srvRecords{secureName: {srv(0, 0, "a.example.com.")}, plainName: {srv(0, 1, "b.example.com.")}}, "no usable target", []string{secureName}},
+		"no port, http":           {srvRecords{plainName: {srv(0, 0, "a.example.com.")}}, "no usable target", []string{secureName, plainName}},
+	} {
+		t.Run(why, func(t *testing.T) {
+			s := newDNSServer(t, tt.records)
+			got, err := client.SRV{Domain: "example.com", Resolver: s.memoryResolver(), AllowPlain: true}.Endpoints(t.Context())
+			wantSRVError(t, err)
+			if len(got) > 0 || !strings.Contains(err.Error(), tt.reason) || !slices.Equal(s.names(), tt.asked) {
+				t.Errorf("got %q, %v, asked for %q", got, err, s.names())
+			}
+			if _, err := client.NewFromSRV(t.Context(), client.SRV{Domain: "example.com", Resolver: s.memoryResolver(), AllowPlain: true}, client.Config{}); err == nil || !strings.Contains(err.Error(), tt.reason) {
+				t.Errorf("a client: %v", err)
 			}
 		})
 	}
@@ -180,7 +223,7 @@ func TestSRVEndsWithItsContext(t *testing.T) {
 		for _, name := range []string{secureName, plainName} {
 			s := newDNSServer(t, nil)
 			s.fail(name, 0, true)
-			srv := client.SRV{Domain: "example.com", Resolver: s.memoryResolver()}
+			srv := client.SRV{Domain: "example.com", Resolver: s.memoryResolver(), AllowPlain: true}
 
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			start := time.Now()
@@ -232,7 +275,15 @@ func TestSRVRefuses(t *testing.T) {
 		{client.SRV{Domain: "a\x00b"}, "domain"},
 		{client.SRV{Domain: "a b"}, "domain"},
 		{client.SRV{Domain: "http://example.com"}, "domain"},
-		{client.SRV{Domain: "bücher.example"}, "domain"},
+		{client.SRV{Domain: "\u0301a.example"}, "domain"},
+		{client.SRV{Domain: "a\u200db.example"}, "domain"},
+		{client.SRV{Domain: "\u0627a.example"}, "domain"}, // right to left and left to right
+		{client.SRV{Domain: "ü b.example"}, "domain"},
+		{client.SRV{Domain: strings.Repeat("ü", 64) + ".example"}, "domain"},
+		{client.SRV{Domain: strings.Repeat("ü", 1<<20)}, "domain"},
+		{client.SRV{Domain: "root:s3cr3t@example.com"}, "domain"},
+		{client.SRV{Domain: "https://root:s3cr3t@example.com"}, "domain"},
+		{client.SRV{Domain: "example.com", TargetDomains: []string{"root:s3cr3t@example.org"}}, "target domain"},
 		{client.SRV{Domain: label + "a.example.com"}, "domain"},
 		{client.SRV{Domain: label + "." + label + "." + label}, "domain"},
 		{client.SRV{Domain: "example.com", Service: "a.b"}, "service name"},
@@ -246,6 +297,9 @@ func TestSRVRefuses(t *testing.T) {
 		tt.srv.Resolver = s.memoryResolver()
 		_, err := tt.srv.Endpoints(t.Context())
 		wantInvalidInput(t, err, tt.field)
+		if strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%v has the password", err)
+		}
 		_, err = client.NewFromSRV(t.Context(), tt.srv, client.Config{})
 		wantInvalidInput(t, err, tt.field)
 		if tt.field != "target domain" {
@@ -257,7 +311,7 @@ func TestSRVRefuses(t *testing.T) {
 		t.Errorf("%d questions were asked", queries)
 	}
 	// What is just short enough is asked for.
-	_, err := client.SRV{Domain: label + "." + label + "." + label[:55], Service: strings.Repeat("a", 46), Resolver: s.memoryResolver()}.Endpoints(t.Context())
+	_, err := client.SRV{Domain: label + "." + label + "." + label[:55], Service: strings.Repeat("a", 46), Resolver: s.memoryResolver(), AllowPlain: true}.Endpoints(t.Context())
 	if queries, _ := s.count(); queries != 2 {
 		t.Errorf("%d questions were asked: %v", queries, err)
 	}

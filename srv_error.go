@@ -9,17 +9,20 @@ import (
 	"time"
 )
 
-// ErrPlainRefused is how an [SRVError] says that there are no https records, and
-// that http ones were not even looked up: the client has credentials or
-// certificates and SRV.AllowPlain is not set, or SRV.RequireTLS is.
+// ErrPlainRefused is the Err of the http look-up of an [SRVError] where there are no
+// https records and http ones were not even looked up: SRV.AllowPlain is not set, or
+// SRV.RequireTLS is.
 var ErrPlainRefused = errors.New("client: http endpoints are not wanted (SRV.AllowPlain, SRV.RequireTLS)")
 
 // errPlainNotAsked stands where a look-up of https records failed: to go on
-// without would let who makes it fail choose http.
+// without would let an attacker who blocks the look-up choose http.
 var errPlainNotAsked = errors.New("not looked up, for there may be https records")
 
+// errNoTarget stands where there are records, and none can be used.
+var errNoTarget = errors.New("its records have no usable target: the host is empty or the port is 0")
+
 // SRVError means that no endpoints were found by SRV records. errors.Is and
-// errors.As look into each of its Lookups: a *net.DNSError tells what DNS said,
+// errors.As look into each of its Lookups: a *net.DNSError has what DNS answered,
 // a [*SRVTargetError] which target was refused.
 //
 // It is context.Canceled or context.DeadlineExceeded, by errors.Is, only when the
@@ -114,7 +117,7 @@ func (e *SRVError) has(quality func(net.Error) bool) bool {
 	return false
 }
 
-// Is makes errors.Is look into each look-up. A context's error is the caller's
+// Is reports whether one of the look-ups failed with target. A context's error is the caller's
 // context's.
 func (e *SRVError) Is(target error) bool {
 	if isContextError(target) {
@@ -128,7 +131,7 @@ func (e *SRVError) Is(target error) bool {
 	return false
 }
 
-// As makes errors.As look into each look-up.
+// As sets target to the error of a look-up that matches it.
 func (e *SRVError) As(target any) bool {
 	for _, l := range e.Lookups {
 		if l.Err != nil && errors.As(l.Err, target) {

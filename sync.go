@@ -2,11 +2,7 @@ package client
 
 import (
 	"context"
-	"net/http"
-	"net/netip"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 )
 
@@ -14,12 +10,6 @@ const (
 	defaultAutoSyncInterval = 10 * time.Second
 	// firstSyncPause is how long AutoSync waits after a Sync that failed.
 	firstSyncPause = time.Second
-	// syncPatience is how long an advertised endpoint has to show that it can be
-	// reached.
-	syncPatience = 2 * time.Second
-	// leaderLookupPause keeps a cluster without a leader from being asked for it
-	// before each request.
-	leaderLookupPause = time.Second
 )
 
 // Endpoints implements Client.
@@ -68,11 +58,11 @@ func (c *httpClusterClient) sync(ctx context.Context) error {
 	c.lookAgain(ctx, false, nil)
 	for {
 		configured := c.configuredEndpoints()
-		members, err := NewMembersAPI(c).List(ctx)
+		list, err := c.listMembers(ctx)
 		if err != nil {
 			return err
 		}
-		advertised := c.reachable(ctx, c.usableEndpoints(members, configured))
+		advertised := c.verified(ctx, list, c.usableEndpoints(list.members, configured), configured)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -92,7 +82,7 @@ func (c *httpClusterClient) configuredEndpoints() []*endpoint {
 	return c.configured
 }
 
-// adopt makes the advertised endpoints the ones in use, the configured ones
+// adopt replaces the endpoints in use by the advertised ones, the configured ones
 // behind them, unless others have been configured meanwhile.
 func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 	c.mu.Lock()
@@ -114,63 +104,6 @@ func (c *httpClusterClient) adopt(advertised, configured []*endpoint) bool {
 		c.pool.replace(c.newList(all, len(first)))
 	}
 	return true
-}
-
-// usableEndpoints makes endpoints of the client URLs that can be of use from
-// here. One that was configured is taken as configured, with its credentials.
-func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
-	isPlain := func(ep *endpoint) bool { return ep.base.Scheme == "http" }
-	isSocket := func(ep *endpoint) bool { return isSocketScheme(ep.base.Scheme) }
-	// A member's socket is on its own machine, which need not be this one.
-	sockets := slices.ContainsFunc(configured, isSocket)
-	secret := c.exchange.login != nil || c.isDiscovered() || slices.ContainsFunc(configured, func(ep *endpoint) bool { return ep.login != nil })
-	noPlain := secret && !slices.ContainsFunc(configured, isPlain)
-
-	var usable []*endpoint
-	for _, m := range members {
-		for _, clientURL := range m.ClientURLs {
-			ep, err := parseEndpoint(clientURL)
-			if err != nil || isUnspecified(ep) || noPlain && isPlain(ep) || !sockets && isSocket(ep) {
-				continue // others are left, and the configured ones in any case
-			}
-			ep.login, ep.rank = nil, unannounced
-			for _, known := range configured {
-				if known.origin() == ep.origin() {
-					ep = known
-				}
-			}
-			usable = appendNew(usable, ep)
-		}
-	}
-	return usable
-}
-
-// reachable leaves out the endpoints that don't answer a GET /health: many
-// clusters advertise addresses that are good only among themselves.
-func (c *httpClusterClient) reachable(ctx context.Context, endpoints []*endpoint) []*endpoint {
-	answers := make([]bool, len(endpoints))
-	var all sync.WaitGroup
-	for i, ep := range endpoints {
-		all.Go(func() {
-			p, _ := c.prober.ask(ctx, ep, syncPatience)
-			answers[i] = p == probeGood || p == probeNoQuorum
-		})
-	}
-	all.Wait()
-	var reached []*endpoint
-	for i, ep := range endpoints {
-		if answers[i] {
-			reached = append(reached, ep)
-		}
-	}
-	return reached
-}
-
-// isUnspecified is true for 0.0.0.0 and ::, which members advertise that were
-// told only where to listen.
-func isUnspecified(ep *endpoint) bool {
-	addr, err := netip.ParseAddr(ep.base.Hostname())
-	return err == nil && addr.IsUnspecified()
 }
 
 // AutoSync implements Client.
@@ -238,65 +171,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return ctx.Err()
 	}
-}
-
-// invalidateLeader makes the leader be looked up before the next request.
-func (c *httpClusterClient) invalidateLeader() { c.leaderGeneration.Add(1) }
-
-// knowsLeader reports whether nothing has come into doubt since the leader was
-// found.
-func (c *httpClusterClient) knowsLeader() bool {
-	return c.leaderFound.Load() == c.leaderGeneration.Load()
-}
-
-// noteTerm makes the leader be looked up again when a reply tells of a new term:
-// there has been an election.
-func (c *httpClusterClient) noteTerm(r *reply) {
-	if !c.preferLeader || r == nil {
-		return
-	}
-	term, err := strconv.ParseUint(r.get(headerRaftTerm), 10, 64)
-	if err != nil {
-		return // most replies that are no successes don't tell
-	}
-	if known := c.term.Load(); term > known && c.term.CompareAndSwap(known, term) && known > 0 {
-		c.invalidateLeader()
-	}
-}
-
-// pinLeader looks the leader up and pins its endpoint. Whatever comes in its
-// way, calls go on with the endpoint that is pinned; only one of them waits.
-func (c *httpClusterClient) pinLeader(ctx context.Context) {
-	if !c.leaderMu.TryLock() {
-		return
-	}
-	defer c.leaderMu.Unlock()
-	if time.Now().Before(c.nextLookup) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultRequestTimeout)
-	defer cancel()
-	generation := c.leaderGeneration.Load() // those that come while it is looked up remain
-	act := &action{spec: requestSpec{method: http.MethodGet, path: membersPath + "/leader"}, class: classRead, noRepeat: true}
-	leader, err := call(ctx, c, act, decodeMember)
-	if err != nil {
-		c.nextLookup = time.Now().Add(leaderLookupPause)
-		return
-	}
-	var origins []string
-	for _, clientURL := range leader.ClientURLs {
-		if ep, err := parseEndpoint(clientURL); err == nil {
-			origins = append(origins, ep.origin())
-		}
-	}
-	view := c.pool.view()
-	i := max(0, view.find(origins...))
-	if c.isUnhealthy(view.at(i)) {
-		// Calls will go to others first, and pin one. When it is back it may
-		// still be the leader.
-		c.nextLookup = time.Now().Add(leaderLookupPause)
-	} else {
-		c.leaderFound.Store(generation)
-	}
-	c.pool.pin(view, i)
 }

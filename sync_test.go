@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,8 +103,33 @@ func TestSync(t *testing.T) {
 			cfg: client.Config{Username: "root", Password: "secret"}, members: []string{"http://a https://b"}, want: "http://a https://b https://lb http://lb",
 		},
 		{
-			why: "without credentials there are none to keep", configured: "https://lb",
-			members: []string{"http://a"}, want: "http://a https://lb",
+			why: "nor do requests without credentials: there may be client certificates", configured: "https://lb",
+			members: []string{"http://a https://b"}, want: "https://b https://lb",
+		},
+		{
+			why: "a member's loopback address is another machine's", configured: "http://lb",
+			members: []string{"http://localhost:2379 http://127.0.0.1:2379 http://127.3.2.1 http://[::1]:2379 http://LOCALHOST. http://a.localhost http://[::ffff:127.0.0.1] http://127.1 http://0 http://0x7f000001 http://a"},
+			want:    "http://a http://lb",
+		},
+		{
+			why: "for a client that came by one it is this machine's", configured: "http://localhost:1",
+			members: []string{"http://127.0.0.1:2379 http://0.0.0.0:2379 http://a"}, want: "http://127.0.0.1:2379 http://a http://localhost:1",
+		},
+		{
+			why: "no more than 256 URLs are looked at", configured: "http://lb",
+			members: []string{"http://a" + strings.Repeat(" http://a", 255) + " http://b"}, want: "http://a http://lb",
+		},
+		{
+			why: "credentials of one of two endpoints are not for others", configured: "http://root:pw@lb http://other",
+			members: []string{"http://a http://other"}, want: "http://other http://lb",
+		},
+		{
+			why: "nor are different ones", configured: "http://root:pw@lb http://root:pw2@other",
+			members: []string{"http://a http://other"}, want: "http://other http://lb",
+		},
+		{
+			why: "the same credentials are, wherever they are given", configured: "http://root:pw@lb http://other",
+			cfg: client.Config{Username: "root", Password: "pw"}, members: []string{"http://a"}, want: "http://a http://lb http://other",
 		},
 	}
 	for _, tt := range tests {
@@ -146,14 +174,127 @@ func TestSyncNeverStrandsTheClient(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for i, r := range f.seen() {
-		want := ""
-		if hosts(f)[i] == "lb" {
-			want = "alice:a"
-		}
-		if got := userOf(t, r); got != want {
-			t.Errorf("%s was told %q", r.url, got)
+		if got := userOf(t, r); got != "alice:a" {
+			t.Errorf("%s at %s was sent %q", r.url, hosts(f)[i], got)
 		}
 	}
+	for _, r := range f.probed() {
+		if got := userOf(t, r); got != "" {
+			t.Errorf("%s was sent %q before it was known", r.url, got)
+		}
+	}
+}
+
+// memberOf answers requests for the members as a member of that cluster.
+func memberOf(cluster, members string) func(*http.Request) fakeAnswer {
+	return func(req *http.Request) fakeAnswer {
+		if strings.HasSuffix(req.URL.Path, "/v2/members") {
+			return fakeAnswer{header: "X-Etcd-Cluster-Id: " + cluster, body: members}
+		}
+		return fakeAnswer{body: setReply}
+	}
+}
+
+func TestSync_adoptsOnlyTheSameCluster(t *testing.T) {
+	const ours, theirs = `{"members":[{"id":"A1","clientURLs":["http://new"]}]}`, `{"members":[{"id":"b2","clientURLs":["http://new"]}]}`
+	refusal := fakeAnswer{status: 401, body: `{"message":"Insufficient credentials"}`}
+	named := refusal
+	named.header = "X-Etcd-Cluster-Id: c1"
+	tests := []struct {
+		why     string
+		cluster string // of the list; empty: it has no ID
+		answer  fakeAnswer
+		adopted bool
+	}{
+		{"the same ID", "c1", memberOf("c1", ours)(&http.Request{URL: &url.URL{Path: "/v2/members"}}), true},
+		{"the same ID and no list", "c1", named, true},
+		{"another ID", "c1", memberOf("c2", ours)(&http.Request{URL: &url.URL{Path: "/v2/members"}}), false},
+		{"no ID, the same members", "c1", fakeAnswer{body: strings.ToLower(ours)}, true},
+		{"no ID, other members", "c1", fakeAnswer{body: theirs}, false},
+		{"no ID in the list, the same members", "", memberOf("c1", ours)(&http.Request{URL: &url.URL{Path: "/v2/members"}}), true},
+		{"no ID in the list, other members", "", memberOf("c1", theirs)(&http.Request{URL: &url.URL{Path: "/v2/members"}}), false},
+		{"no ID and a refusal", "c1", refusal, false},
+		{"members without IDs", "", fakeAnswer{body: `{"members":[{}]}`}, false},
+		{"a page", "c1", fakeAnswer{status: 404, body: "<html>who?</html>"}, false},
+		{"a failure", "c1", fakeAnswer{status: 503, header: "X-Etcd-Cluster-Id: c1"}, false},
+		{"a redirect", "c1", fakeAnswer{status: 302, header: "X-Etcd-Cluster-Id: c1\nLocation: http://lb/v2/members"}, false},
+		{"a body that breaks off", "c1", fakeAnswer{header: "X-Etcd-Cluster-Id: c1", breaks: io.ErrUnexpectedEOF}, false},
+		{"nobody", "c1", fakeAnswer{notSent: true}, false},
+		{"silence", "c1", fakeAnswer{silent: true}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+					if req.URL.Host == "new" {
+						return tt.answer
+					}
+					a := memberOf(tt.cluster, ours)(req)
+					if tt.cluster == "" {
+						a.header = ""
+					}
+					return a
+				})
+				c := newClient(t, f, "http://lb")
+				want, wantErr := []string{"http://new", "http://lb"}, error(nil)
+				if !tt.adopted {
+					want, wantErr = want[1:], client.ErrNoEndpoints
+				}
+				if err := c.Sync(t.Context()); !same(err, wantErr) || !slices.Equal(c.Endpoints(), want) {
+					t.Errorf("got %q, %v; want %q, %v", c.Endpoints(), err, want, wantErr)
+				}
+			})
+		})
+	}
+}
+
+// Nothing is adopted from a list that a redirect fetched elsewhere.
+func TestSync_listOfAnotherHost(t *testing.T) {
+	f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+		if req.URL.Host == "lb" {
+			return fakeAnswer{status: 307, header: "Location: http://elsewhere/v2/members"}
+		}
+		return fakeAnswer{body: membersReply("http://elsewhere")}
+	})
+	c := newClient(t, f, "http://lb")
+	if err := c.Sync(t.Context()); !errors.Is(err, client.ErrRedirectRefused) || !slices.Equal(c.Endpoints(), []string{"http://lb"}) {
+		t.Errorf("got %q, %v", c.Endpoints(), err)
+	}
+	if err := c.SetEndpoints([]string{"http://lb", "http://elsewhere"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Sync(t.Context()); err != nil {
+		t.Errorf("from an endpoint: %v", err)
+	}
+}
+
+// A long list is checked a few endpoints at a time, and does not hold Sync for long.
+func TestSync_checksFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int32
+		var urls []string
+		for i := range 200 {
+			urls = append(urls, fmt.Sprintf("http://m%d", i))
+		}
+		members := newFakeTransport(t, func(*http.Request) fakeAnswer { return fakeAnswer{body: membersReply(urls...)} })
+		f := roundTripper(func(req *http.Request) (*http.Response, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			if req.URL.Host != "lb" && req.URL.Host != "m0" {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}
+			return members.RoundTrip(req)
+		})
+		c := newClient(t, f, "http://lb")
+		begin := time.Now()
+		if err := c.Sync(t.Context()); err != nil || !slices.Equal(c.Endpoints(), []string{"http://m0", "http://lb"}) {
+			t.Errorf("got %q, %v", c.Endpoints(), err)
+		}
+		if took := time.Since(begin); took > 6*time.Second || most.Load() > 8 {
+			t.Errorf("took %v, asked %d at a time", took, most.Load())
+		}
+	})
 }
 
 func TestSyncOfAnUnchangedListKeepsThePin(t *testing.T) {

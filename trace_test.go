@@ -223,7 +223,7 @@ func TestTrace(t *testing.T) {
 		},
 		{
 			why: "a Sync that fails, fails and succeeds", call: syncing, one: true, timeout: 4 * time.Second, err: context.DeadlineExceeded,
-			answers: []fakeAnswer{{notSent: true, err: refused}, {body: "{}"}, {body: membersReply("http://a http://x")}},
+			answers: []fakeAnswer{{notSent: true, err: refused}, {body: "{}"}, {body: membersReply("http://a http://x")}, {body: membersReply("http://x")}},
 			pulse:   fakeAnswer{after: time.Millisecond, body: healthy},
 			want: []string{
 				"1. GET http://a /v2/members read",
@@ -237,7 +237,6 @@ func TestTrace(t *testing.T) {
 				"clear http://a",
 				"1. GET http://a /v2/members read",
 				"1. answered http://a, sent, 200, 0s, 0 redirects:",
-				"probe http://x: good, 0s",
 				"probe http://a: good, 1ms",
 				"sync to http://a http://x, 1ms, retry 0s:",
 			},

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// TransportOptions are what NewTransport makes a Transport of. The zero value is
-// that of [DefaultTransport], but for proxies: none is taken from the environment
-// unless ProxyFromEnvironment says so.
+// TransportOptions are the options of NewTransport. The zero value makes a transport
+// like [DefaultTransport], except for proxies: none is taken from the environment
+// unless ProxyFromEnvironment is set. Printed, it shows no key and no password.
 type TransportOptions struct {
 	// CAFile or CAPEM are the certificates, in PEM, of the authorities that may
-	// sign those of servers; with neither they are the system's. When the file
-	// changes, the next request uses it, on a new connection; older ones are
-	// closed when what is under way on them is done.
+	// sign those of servers; with neither they are the system's. Requests over TLS
+	// look at the file, at most once a second and without waiting for a file system
+	// that hangs. When it has changed they use it, on new connections; older ones
+	// are closed within a second after what is under way on them is done.
 	CAFile string
 	CAPEM  []byte
 
@@ -28,10 +29,10 @@ type TransportOptions struct {
 	CertFile, KeyFile string
 	CertPEM, KeyPEM   []byte
 
-	// ReloadError is told, once for each reason, when files have changed and
+	// ReloadError is called, once for each reason, when files have changed and
 	// can't be used, because they are half-written for instance. What was read
-	// last stays in use and the files are read again until they are good. Nil:
-	// nobody is told. It may be called by several goroutines at a time.
+	// last stays in use and the files are read again until they are good. Nil
+	// disables it. It may be called by several goroutines at a time.
 	ReloadError func(error)
 
 	// ServerName is the name that the certificates of all servers must hold, and
@@ -43,13 +44,16 @@ type TransportOptions struct {
 	// tls.VersionTLS13. Zero means TLS 1.2.
 	MinTLSVersion uint16
 
-	// DialTimeout bounds making a connection, TLSHandshakeTimeout the handshake
-	// on it. Zero means 30 and 10 seconds.
+	// DialTimeout bounds making a connection, with the look-up of the host and over
+	// all of its addresses, TLSHandshakeTimeout the handshake on it. Zero means 30
+	// and 10 seconds.
 	DialTimeout         time.Duration
 	TLSHandshakeTimeout time.Duration
 
-	// KeepAlive says how TCP connections are probed by the system. Nil means that
-	// one whose other end is gone ends within about 10 seconds.
+	// KeepAlive configures how the system probes idle TCP connections. Nil means that
+	// one whose other end is gone ends within about 10 seconds. The system sends no
+	// probe while data is unacknowledged: a request on a dead connection is left to
+	// HTTP/2's pings and to the client's probes.
 	KeepAlive *net.KeepAliveConfig
 
 	// MaxIdleConnsPerHost bounds the connections that are kept for reuse for
@@ -71,7 +75,8 @@ type TransportOptions struct {
 	Proxy *url.URL
 
 	// ProxyFromEnvironment takes the proxy from HTTP_PROXY, HTTPS_PROXY and
-	// NO_PROXY, as http.ProxyFromEnvironment does. It excludes Proxy.
+	// NO_PROXY, as they are at the first request, and otherwise as
+	// http.ProxyFromEnvironment does. It excludes Proxy.
 	ProxyFromEnvironment bool
 
 	// DisableHTTP2 keeps TLS connections to HTTP/1.1.
@@ -90,7 +95,7 @@ const (
 	defaultPingTimeout  = 5 * time.Second
 )
 
-// check gives the first thing that can't be, or nil. It opens no file.
+// check returns an error for the first option that can't be, or nil. It opens no file.
 func (o *TransportOptions) check() error {
 	refuse := func(field, reason string) error { return &InvalidInputError{Field: field, Reason: reason} }
 	switch {
@@ -165,16 +170,14 @@ func (o *TransportOptions) checkProxy() error {
 	if reason == "" {
 		return nil
 	}
-	shown := *o.Proxy
-	shown.User = nil
-	return &InvalidInputError{Field: "Proxy", Value: shown.String(), Reason: reason}
+	return &InvalidInputError{Field: "Proxy", Value: withoutUserinfo(o.Proxy.Scheme + "://" + o.Proxy.Host), Reason: reason}
 }
 
-// proxy gives what chooses the proxy; nil: there is none.
+// proxy returns the function that chooses the proxy; nil: there is none.
 func (o *TransportOptions) proxy() func(*http.Request) (*url.URL, error) {
 	switch {
 	case o.ProxyFromEnvironment:
-		return proxyByName(http.ProxyFromEnvironment)
+		return proxyFromEnvironment()
 	case o.Proxy != nil:
 		u := *o.Proxy
 		return http.ProxyURL(&u)
@@ -182,7 +185,36 @@ func (o *TransportOptions) proxy() func(*http.Request) (*url.URL, error) {
 	return nil
 }
 
-// withDefaults fills in what zero stands for.
+// newPool returns a pool of connections with these options, which must have their
+// defaults, that dials by dial. It becomes the owner of config, which may be nil.
+func (o *TransportOptions) newPool(dial dialFunc, config *tls.Config) *http.Transport {
+	t := &http.Transport{
+		Proxy:                 o.proxy(),
+		DialContext:           dial,
+		TLSClientConfig:       config,
+		TLSHandshakeTimeout:   o.TLSHandshakeTimeout,
+		MaxIdleConns:          o.MaxIdleConns,
+		MaxIdleConnsPerHost:   o.MaxIdleConnsPerHost,
+		MaxConnsPerHost:       o.MaxConnsPerHost,
+		IdleConnTimeout:       o.IdleConnTimeout,
+		ExpectContinueTimeout: time.Second,
+		ForceAttemptHTTP2:     true,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: o.HTTP2PingInterval, PingTimeout: o.HTTP2PingTimeout},
+	}
+	if o.DisableHTTP2 {
+		t.ForceAttemptHTTP2, t.Protocols = false, &http.Protocols{}
+		t.Protocols.SetHTTP1(true)
+	}
+	return t
+}
+
+// mayUseTLS reports whether a request to u may make a TLS connection, be it to a
+// proxy.
+func (o *TransportOptions) mayUseTLS(u *url.URL) bool {
+	return u != nil && isEncrypted(u) || o.ProxyFromEnvironment || o.Proxy != nil && o.Proxy.Scheme == schemeHTTPS
+}
+
+// withDefaults returns o with the values that zero stands for.
 func (o TransportOptions) withDefaults() TransportOptions {
 	o.MinTLSVersion = cmp.Or(o.MinTLSVersion, tls.VersionTLS12)
 	o.DialTimeout = cmp.Or(o.DialTimeout, defaultDialTimeout)

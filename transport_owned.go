@@ -17,7 +17,7 @@ import (
 // Close, or was under way then.
 var ErrTransportClosed = errors.New("client: the transport is closed")
 
-// Transport makes HTTP requests, for Transport of [Config] or an http.Client, by
+// Transport sends HTTP requests, for Transport of [Config] or an http.Client, by
 // connections and certificates of its own. Make it with NewTransport, use one for
 // many clients, and Close it when none is left. It may be wrapped by any other
 // http.RoundTripper.
@@ -25,46 +25,52 @@ var ErrTransportClosed = errors.New("client: the transport is closed")
 // It is safe for concurrent use.
 type Transport struct {
 	options TransportOptions
-	dialer  net.Dialer
+	dialer  *hostDialer
 	getCert func(*tls.CertificateRequestInfo) (*tls.Certificate, error) // nil: there is none
-	roots   *authorities                                                // nil: they never change
+	roots   *reloader                                                   // nil: they never change
 
-	pool   atomic.Pointer[rootedPool]
+	pool   atomic.Pointer[caPool] // nil: the Transport was not made by NewTransport
 	closed atomic.Bool
 	life   context.Context // ends with Close
 	end    context.CancelFunc
 
-	mu    sync.Mutex // guards the field below, and setting closed
+	retired sync.WaitGroup // what closes the connections of former pools
+
+	mu    sync.Mutex // guards the field below, setting closed, and adding to retired
 	conns map[*ownConn]struct{}
 }
 
-// rootedPool is a pool of connections to servers that authorities have signed.
-type rootedPool struct {
+// caPool is a pool of connections to servers that these authorities have signed.
+type caPool struct {
 	*http.Transport
 	roots *x509.CertPool // nil: the system's
+	inUse atomic.Int64   // requests until their header is there, dials, and open connections
 }
 
-// NewTransport makes a Transport. It reads the files and sends nothing.
+// errNotMade is the error of requests by a Transport that NewTransport has not made.
+var errNotMade = &InvalidInputError{Field: "Transport", Reason: "it was not made by NewTransport"}
+
+// NewTransport returns a Transport. It reads the files and sends nothing.
 //
 // An option that can't be, or a file that can't be used, is an
 // *InvalidInputError that names the field, the file and the reason, and wraps
-// what the system said: for a file that is not there errors.Is(err,
+// the system's error: for a file that is not there errors.Is(err,
 // fs.ErrNotExist) holds. It has no part of a key.
 func NewTransport(o TransportOptions) (*Transport, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	t := &Transport{options: o.withDefaults(), conns: map[*ownConn]struct{}{}}
-	t.dialer = net.Dialer{Timeout: t.options.DialTimeout, KeepAliveConfig: *t.options.KeepAlive}
+	t.dialer = newHostDialer(t.options.DialTimeout, *t.options.KeepAlive)
 	if err := t.readPair(); err != nil {
 		return nil, err
 	}
-	roots, err := t.readRoots()
-	if err != nil {
+	t.life, t.end = context.WithCancel(context.Background())
+	if err := t.readRoots(); err != nil {
+		t.end()
 		return nil, err
 	}
-	t.life, t.end = context.WithCancel(context.Background())
-	t.pool.Store(&rootedPool{t.newPool(roots), roots})
+	t.options.CAPEM, t.options.CertPEM, t.options.KeyPEM = nil, nil, nil // no part of t when that is printed
 	return t, nil
 }
 
@@ -74,15 +80,16 @@ func (t *Transport) readPair() error {
 	switch {
 	case o.CertFile != "":
 		files := &clientPair{
-			complaints: complaints{tell: o.ReloadError},
-			cert:       watchedFile{field: "CertFile", name: o.CertFile},
-			key:        watchedFile{field: "KeyFile", name: o.KeyFile},
+			cert: watchedFile{field: "CertFile", name: o.CertFile},
+			key:  watchedFile{field: "KeyFile", name: o.KeyFile},
 		}
-		if _, err := files.reload(); err != nil {
+		if err := files.load(); err != nil {
 			return err
 		}
-		t.getCert = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return files.current(), nil
+		look := &reloader{load: files.load, errors: reloadErrors{report: o.ReloadError}}
+		t.getCert = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			look.refresh(info.Context())
+			return files.good.Load(), nil
 		}
 	case o.CertPEM != nil:
 		pair, field, err := parsePair(o.CertPEM, o.KeyPEM)
@@ -94,32 +101,77 @@ func (t *Transport) readPair() error {
 	return nil
 }
 
-// readRoots reads the authorities; nil: the system's.
-func (t *Transport) readRoots() (roots *x509.CertPool, err error) {
+// readRoots reads the authorities and makes the first pool.
+func (t *Transport) readRoots() error {
 	o := &t.options
 	switch {
 	case o.CAFile != "":
-		t.roots = &authorities{
-			complaints: complaints{tell: o.ReloadError},
-			file:       watchedFile{field: "CAFile", name: o.CAFile},
+		file := &authorities{use: t.useRoots, file: watchedFile{field: "CAFile", name: o.CAFile}}
+		if err := file.load(); err != nil {
+			return err
 		}
-		err = t.roots.reload(func(read *x509.CertPool) { roots = read })
+		t.roots = &reloader{load: file.load, interval: reloadInterval, errors: reloadErrors{report: o.ReloadError}}
 	case o.CAPEM != nil:
-		if roots, err = parseCertificates(o.CAPEM); err != nil {
-			err = &InvalidInputError{Field: "CAPEM", Reason: reasonOf(err), Err: err}
+		roots, err := parseCertificates(o.CAPEM)
+		if err != nil {
+			return &InvalidInputError{Field: "CAPEM", Reason: reasonOf(err), Err: err}
 		}
+		t.useRoots(roots)
+	default:
+		t.useRoots(nil)
 	}
-	return roots, err
+	return nil
 }
 
-// TLSConfig makes a TLS configuration with the certificates and options of t, for
+// useRoots replaces the pool by one for these authorities.
+func (t *Transport) useRoots(roots *x509.CertPool) {
+	if old := t.pool.Swap(t.newPool(roots)); old != nil {
+		t.retire(old)
+	}
+}
+
+// retireInterval is how often the connections of a former pool are looked at.
+const retireInterval = time.Second
+
+// retire closes the connections of a former pool as they become idle, until none is
+// left or t is closed.
+func (t *Transport) retire(old *caPool) {
+	old.CloseIdleConnections()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed.Load() {
+		return
+	}
+	t.retired.Go(func() {
+		ticker := time.NewTicker(retireInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-t.life.Done():
+				return
+			case <-ticker.C:
+			}
+			old.CloseIdleConnections()
+			if old.inUse.Load() == 0 {
+				return
+			}
+		}
+	})
+}
+
+// TLSConfig returns a TLS configuration with the certificates and options of t, for
 // what speaks to the same servers in another way, such as gRPC. It is the caller's to
 // change, and stays of use after Close.
 //
 // The client certificate follows its files as that of t does. The authorities are those
-// that CAFile has when TLSConfig is called: when they change, ask again.
+// that CAFile has when TLSConfig is called: when they change, call it again.
 func (t *Transport) TLSConfig() *tls.Config {
-	t.freshlyRooted()
+	if t == nil || t.pool.Load() == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if t.roots != nil {
+		t.roots.refresh(context.Background())
+	}
 	return t.tlsConfig(t.pool.Load().roots)
 }
 
@@ -132,35 +184,27 @@ func (t *Transport) tlsConfig(roots *x509.CertPool) *tls.Config {
 	}
 }
 
-// newPool makes a pool that trusts whom these authorities have signed.
-func (t *Transport) newPool(roots *x509.CertPool) *http.Transport {
-	o := &t.options
+// newPool returns a pool for servers that these authorities have signed.
+func (t *Transport) newPool(roots *x509.CertPool) *caPool {
+	p := &caPool{roots: roots}
 	config := t.tlsConfig(roots)
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(!o.DisableHTTP2)
-	pool := &http.Transport{
-		Proxy:                 o.proxy(),
-		DialContext:           t.dial,
-		TLSClientConfig:       config.Clone(), // it becomes the pool's own
-		TLSHandshakeTimeout:   o.TLSHandshakeTimeout,
-		MaxIdleConns:          o.MaxIdleConns,
-		MaxIdleConnsPerHost:   o.MaxIdleConnsPerHost,
-		MaxConnsPerHost:       o.MaxConnsPerHost,
-		IdleConnTimeout:       o.IdleConnTimeout,
-		ExpectContinueTimeout: time.Second,
-		Protocols:             &protocols,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: o.HTTP2PingInterval, PingTimeout: o.HTTP2PingTimeout},
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		return t.dial(ctx, p, network, address)
 	}
-	serveSockets(pool, config.Clone, o.TLSHandshakeTimeout)
-	return pool
+	p.Transport = t.options.newPool(dial, config.Clone())
+	serveSockets(p.Transport, config.Clone, t.options.TLSHandshakeTimeout)
+	return p
 }
 
-// fresh makes a pool that reuses nothing, not even a connection to ask by.
+// fresh returns a pool that reuses no connection, for one request by a new one. The
+// protocols are those of t: a server that speaks HTTP/2 only is asked by that.
 func (t *Transport) fresh() *http.Transport {
-	pool := t.newPool(t.pool.Load().roots)
+	if t == nil || t.pool.Load() == nil {
+		refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errNotMade }
+		return &http.Transport{DialContext: refuse}
+	}
+	pool := t.newPool(t.pool.Load().roots).Transport
 	pool.DisableKeepAlives = true
-	pool.Protocols.SetHTTP2(false)
 	return pool
 }
 
@@ -168,35 +212,54 @@ func (t *Transport) fresh() *http.Transport {
 // unix and unixs; a Client makes such URLs of its endpoints. After Close the error
 // is ErrTransportClosed.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.closed.Load() {
+	switch {
+	case t == nil || t.pool.Load() == nil:
+		closeQuietly(req.Body)
+		return nil, errNotMade
+	case t.closed.Load():
 		closeQuietly(req.Body)
 		return nil, ErrTransportClosed
 	}
-	resp, err := t.freshlyRooted().RoundTrip(req)
+	if t.roots != nil && t.options.mayUseTLS(req.URL) {
+		t.roots.refresh(req.Context())
+	}
+	pool := t.currentPool()
+	defer pool.inUse.Add(-1)
+	resp, err := pool.RoundTrip(req)
 	if err != nil && t.closed.Load() && req.Context().Err() == nil && !errors.Is(err, ErrTransportClosed) {
 		err = fmt.Errorf("%w: %w", ErrTransportClosed, err)
 	}
 	return resp, err
 }
 
-// freshlyRooted gives the pool, a new one when the file of the authorities has
-// changed.
-func (t *Transport) freshlyRooted() *http.Transport {
-	if t.roots != nil {
-		t.roots.complaints.note(t.roots.reload(func(roots *x509.CertPool) {
-			old := t.pool.Swap(&rootedPool{t.newPool(roots), roots})
-			old.CloseIdleConnections()
-		}))
+// currentPool returns the pool for a request, which counts as a use of it.
+func (t *Transport) currentPool() *caPool {
+	for {
+		pool := t.pool.Load()
+		pool.inUse.Add(1)
+		if pool == t.pool.Load() {
+			return pool
+		}
+		pool.inUse.Add(-1) // it has been retired in between
 	}
-	return t.pool.Load().Transport
 }
 
 // CloseIdleConnections closes the connections on which nothing is under way.
-func (t *Transport) CloseIdleConnections() { t.pool.Load().CloseIdleConnections() }
+func (t *Transport) CloseIdleConnections() {
+	if t == nil {
+		return
+	}
+	if pool := t.pool.Load(); pool != nil {
+		pool.CloseIdleConnections()
+	}
+}
 
 // Close closes all connections, those on which something is under way too, which
 // then fails. It returns nil, the second time as well.
 func (t *Transport) Close() error {
+	if t == nil || t.pool.Load() == nil {
+		return nil
+	}
 	t.mu.Lock()
 	t.closed.Store(true)
 	conns := t.conns
@@ -207,25 +270,29 @@ func (t *Transport) Close() error {
 	for conn := range conns {
 		closeQuietly(conn)
 	}
+	t.retired.Wait()
 	return nil
 }
 
-// dial makes a connection that ends with t.
-func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// dial opens a connection for the pool. It ends with t.
+func (t *Transport) dial(ctx context.Context, pool *caPool, network, address string) (net.Conn, error) {
+	pool.inUse.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.life, cancel)() //nolint:contextcheck // whichever ends first
-	conn, err := t.dialer.DialContext(ctx, network, address)
+	conn, err := t.dialer.dial(ctx, network, address)
 	if err != nil {
+		pool.inUse.Add(-1)
 		if t.closed.Load() {
 			return nil, ErrTransportClosed
 		}
 		return nil, err
 	}
-	own := &ownConn{Conn: conn, owner: t}
+	own := &ownConn{Conn: conn, owner: t, pool: pool}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed.Load() {
+		pool.inUse.Add(-1)
 		closeQuietly(conn)
 		return nil, ErrTransportClosed
 	}
@@ -237,12 +304,16 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 type ownConn struct {
 	net.Conn
 	owner *Transport
+	pool  *caPool
 }
 
 // Close implements net.Conn.
 func (c *ownConn) Close() error {
 	c.owner.mu.Lock()
-	delete(c.owner.conns, c)
+	if _, isOpen := c.owner.conns[c]; isOpen {
+		delete(c.owner.conns, c)
+		c.pool.inUse.Add(-1)
+	}
 	c.owner.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +30,7 @@ func newTransport(t *testing.T, o client.TransportOptions) *client.Transport {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { transport.Close() })
+	client.LookAtCAFile(transport)
 	return transport
 }
 
@@ -281,5 +285,90 @@ func TestTransportServerName(t *testing.T) {
 	var unknown x509.UnknownAuthorityError
 	if _, err := fetch(t.Context(), newTransport(t, client.TransportOptions{ServerName: "etcd.example"}), server.URL); !errors.As(err, &unknown) {
 		t.Errorf("got %v of an authority that the system does not know", err)
+	}
+}
+
+// A file that is dated in the future is not read in each request.
+func TestTransport_CAFileOfTheFuture(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	pair := ca.pair(t, "")
+	server := serveTLS(t, nil, func() *tls.Config {
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	}, func(http.ResponseWriter, *http.Request) {})
+	bundle := bytes.Repeat(append(ca.pem, '\n'), 400)
+	file := write(t, t.TempDir(), "ca", bundle)
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	transport, err := client.NewTransport(client.TransportOptions{CAFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.Close()
+	bytesPerRequest := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			if _, err := fetch(b.Context(), transport, server.URL); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}).AllocedBytesPerOp()
+	if bytesPerRequest > 50_000 {
+		t.Errorf("a request costs %d bytes; the file has %d", bytesPerRequest, len(bundle))
+	}
+}
+
+// After a change of the authorities a connection on which a request was under way is
+// closed soon after that is done, over HTTP/1.1 and HTTP/2.
+func TestTransport_closesConnectionsOfFormerAuthorities(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		ca := newAuthority(t, "ca")
+		pair := ca.pair(t, "")
+		arrived, release, closed := make(chan struct{}, 1), make(chan struct{}), make(chan struct{}, 10)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/slow" {
+				arrived <- struct{}{}
+				<-release
+			}
+			io.WriteString(w, req.Proto)
+		}))
+		server.EnableHTTP2 = http2
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				closed <- struct{}{}
+			}
+		}
+		server.StartTLS()
+		dir := t.TempDir()
+		o := client.TransportOptions{CAFile: write(t, dir, "ca", ca.pem), DisableHTTP2: !http2}
+		transport := newTransport(t, o)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := fetch(t.Context(), transport, server.URL+"/slow"); err != nil {
+				t.Error(err)
+			}
+		})
+		<-arrived
+		write(t, dir, "ca", append(bytes.Clone(ca.pem), newAuthority(t, "other").pem...))
+		got, err := fetch(t.Context(), transport, server.URL)
+		if err != nil || (got == "HTTP/2.0") != http2 {
+			t.Errorf("got %s, %v", got, err)
+		}
+		select {
+		case <-closed:
+			t.Error("a connection was closed under a request")
+		default:
+		}
+		close(release)
+		all.Wait()
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Errorf("HTTP/2 %v: the former connection is open", http2)
+		}
+		if _, err := fetch(t.Context(), transport, server.URL); err != nil || len(closed) != 0 {
+			t.Errorf("the new connection is closed too: %v", err)
+		}
+		server.Close()
 	}
 }

@@ -65,6 +65,35 @@ func TestSyncWithAddressesThatAreOfNoUse(t *testing.T) {
 	}
 }
 
+// A member advertises the address of another cluster, as etcd's default localhost may
+// be: Sync leaves it out, and all calls stay with their cluster.
+func TestSync_addressOfAnotherCluster(t *testing.T) {
+	t.Parallel()
+	for _, s := range harness.Servers(t) {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			other := harness.Start(t, s, harness.Options{})
+			c := harness.Start(t, s, harness.Options{Advertise: []string{other.Endpoints()[0], ""}})
+			for _, mode := range []client.EndpointSelectionMode{client.EndpointSelectionRandom, client.EndpointSelectionPrioritizeLeader} {
+				cl, ctx := newClient(t, client.Config{Endpoints: c.Endpoints(), SelectionMode: mode})
+				if err := cl.Sync(ctx); err != nil {
+					t.Error(err)
+				}
+				if diff := cmp.Diff(c.Endpoints(), cl.Endpoints()); diff != "" {
+					t.Errorf("endpoints (-want +got):\n%s", diff)
+				}
+				key := uniqueKey("mine")
+				resp, err := client.NewKeysAPI(cl).Create(ctx, key, "v")
+				mustResponse(t, resp, err)
+				cl, ctx = newClient(t, client.Config{Endpoints: other.Endpoints()})
+				if _, err := client.NewKeysAPI(cl).Get(ctx, key, nil); !client.IsKeyNotFound(err) {
+					t.Errorf("the other cluster: %v", err)
+				}
+			}
+		})
+	}
+}
+
 // countingTransport counts connections, those that fail too.
 func countingTransport(t *testing.T) (transport *http.Transport, dials *atomic.Int64) {
 	t.Helper()

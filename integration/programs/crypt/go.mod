@@ -9,6 +9,8 @@ require (
 	github.com/coreos/etcd/client v0.0.0 // indirect
 	github.com/ugorji/go/codec v1.3.2 // indirect
 	golang.org/x/crypto v0.55.0 // indirect
+	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
 )
 
 replace github.com/coreos/etcd/client => ../../..

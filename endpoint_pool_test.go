@@ -1,6 +1,7 @@
 package client
 
 import (
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -83,10 +84,10 @@ func TestPoolFindsByOrigin(t *testing.T) {
 	var p endpointPool
 	p.replace(inOrder(t, "http://a", "https://b", "unix:///run/c"))
 	view := p.view()
-	if ep := view.lookup("https://b:443"); ep == nil || ep.name != "https://b" {
+	if ep := view.lookup(&url.URL{Scheme: "https", Host: "b:443"}); ep == nil || ep.name != "https://b" {
 		t.Errorf("got %v for b", ep)
 	}
-	if ep := view.lookup("http://b:80"); ep != nil {
+	if ep := view.lookup(&url.URL{Scheme: "http", Host: "B"}); ep != nil {
 		t.Errorf("got %s for another scheme", ep.name)
 	}
 	if i := view.find(endpointsOf(t, "unix:///run/c")[0].origin()); i != 2 {
@@ -143,4 +144,47 @@ func TestPoolIsForManyGoroutines(t *testing.T) {
 	if view := p.view(); view.pinned >= len(view.order) {
 		t.Errorf("the pin is at %d of %d", view.pinned, len(view.order))
 	}
+}
+
+// Within a rank calls go round from the pin; suspects come last, those of a lower
+// rank first among themselves.
+func TestRankedListsAreTriedByRank(t *testing.T) {
+	var p endpointPool
+	list := inOrder(t, "http://a", "http://b", "http://c", "http://d")
+	for i, ep := range list.given {
+		ep.rank = []int{1, 1, 2, unannounced}[i]
+	}
+	list.ranked = true
+	p.replace(list)
+	turns := func(suspects string) string {
+		got, tried, view := "", make([]bool, len(list.order)), p.view()
+		isSuspect := func(ep *endpoint) bool {
+			for _, s := range suspects {
+				if ep.base.Host == string(s) {
+					return true
+				}
+			}
+			return false
+		}
+		for i, ok := view.choose(tried, isSuspect); ok; i, ok = view.choose(tried, isSuspect) {
+			tried[i] = true
+			got += view.at(i).base.Host
+		}
+		return got
+	}
+	want := func(suspects, want string) {
+		t.Helper()
+		if got := turns(suspects); got != want {
+			t.Errorf("pinned %s, suspects %q: tried %s, want %s", p.view().at(0).name, suspects, got, want)
+		}
+	}
+	want("", "abcd")
+	want("a", "bcda")
+	want("dcba", "abcd")
+	p.pin(p.view(), 1)
+	want("", "bacd")
+	want("ba", "cdba")
+	p.pin(p.view(), 2) // d
+	want("", "abcd")
+	want("a", "bcda")
 }

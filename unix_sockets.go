@@ -30,7 +30,7 @@ const (
 	secureSocket = ".tls"
 )
 
-// socketHost gives the host that stands for the socket in u, an endpoint's URL as
+// socketHost returns the host that stands for the socket in u, an endpoint's URL as
 // it was given: its host and path together are the name of the file. Names like
 // localhost:2379, as etcd takes them, stay as they are.
 func socketHost(u *url.URL) string {
@@ -42,7 +42,7 @@ func socketHost(u *url.URL) string {
 	return escapeSocket(u.Host + path)
 }
 
-// escapeSocket makes a host of a file's name.
+// escapeSocket returns the host that stands for a file.
 func escapeSocket(file string) string {
 	var b strings.Builder
 	for _, c := range []byte(file) {
@@ -59,7 +59,7 @@ func escapeSocket(file string) string {
 	return b.String()
 }
 
-// unescapeSocket gives the name of the file that the host stands for; empty: it
+// unescapeSocket returns the name of the file that the host stands for; empty: it
 // stands for none.
 func unescapeSocket(host string) string {
 	var b strings.Builder
@@ -84,7 +84,7 @@ func unescapeSocket(host string) string {
 	return b.String()
 }
 
-// serveSockets makes t, with its own pool, go to unix sockets. Proxy and
+// serveSockets registers unix sockets with t, in whose pool their connections are. Proxy and
 // DialContext are set by now.
 func serveSockets(t *http.Transport, config func() *tls.Config, handshake time.Duration) {
 	d := &socketDialer{dial: t.DialContext, config: config, handshake: handshake}
@@ -112,7 +112,7 @@ func (p socketProtocol) RoundTrip(req *http.Request) (*http.Response, error) {
 	file := unescapeSocket(req.URL.Host)
 	if file == "" {
 		closeQuietly(req.Body)
-		return nil, &InvalidInputError{Field: "URL", Value: req.URL.Redacted(), Reason: "its host names no socket"}
+		return nil, &InvalidInputError{Field: "URL", Value: (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}).String(), Reason: "its host names no socket"}
 	}
 	through, u := *req, *req.URL
 	u.Scheme, u.User = "http", nil
@@ -135,7 +135,7 @@ type socketDialer struct {
 func (d *socketDialer) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return d.dial(ctx, network, address) // who says what is wrong with it
+		return d.dial(ctx, network, address) // its error names what is wrong
 	}
 	host, isSocket := strings.CutSuffix(host, socketMark)
 	if !isSocket {
@@ -175,7 +175,7 @@ func (d *socketDialer) dialTLS(ctx context.Context, file string) (net.Conn, erro
 	return secured, nil
 }
 
-// socketServerName is whom a server on a socket has to prove to be: the host of a
+// socketServerName returns the name that the certificate of a server on a socket must have: the host of a
 // name like etcd's own localhost:2379, and localhost where it is a path.
 func socketServerName(file string) string {
 	if host, _, err := net.SplitHostPort(file); err == nil && !strings.Contains(file, "/") {

@@ -76,7 +76,8 @@ func TestParseEndpointRefuses(t *testing.T) {
 		{"http://et cd:2379", "not a URL"},
 		{"http://[fe80::1%25a%20b]:2379", "host has a space"},
 		{"http://etcd:2379\n", "not a URL"},
-		{"http://etcd:2379, http://etcd2:2379", "not a URL"},
+		{"http://etcd:2379, http://etcd2:2379", "more than one URL"},
+		{"etcd:2379,etcd2:2379", ""},
 		{"http://etcd/..", `element ".."`},
 		{"http://etcd/a/%2e%2e/b", `element ".."`},
 		{"http://etcd/./a", `element "."`},
@@ -87,6 +88,18 @@ func TestParseEndpointRefuses(t *testing.T) {
 		{"root:://secret@etcd", "scheme"},
 		{"http://root:secret@etcd:0", "port is not one of"},
 		{"http://root:secret@secret@etcd:0", "port is not one of"},
+		{"http://:secret@etcd:2379", "password and no user"},
+		{":secret@etcd:2379", "password and no user"},
+		{"http://us%3Aer:secret@etcd:2379", "user has a colon"},
+		{"http://root%3Asecret@etcd:2379", "user has a colon"},
+		{"http://root:secret", "not a URL"},
+		{"root:secret", "not a URL"},
+		{"http://root:secret%40etcd:2379", "not a URL"},
+		{"https://root:12?secret@etcd:2379", "more than"},
+		{"https://root:12#secret@", "more than"},
+		{"http://etcd:2379?token=secret", "more than"},
+		{"http://etcd:2379/?token=a@secret", "more than"},
+		{"http://etcd:2379#secret", "more than"},
 
 		// net/url takes these, in some versions of Go.
 		{"::1", ""},
@@ -103,7 +116,11 @@ func TestParseEndpointRefuses(t *testing.T) {
 			if !errors.As(err, &invalid) || invalid.Field != "endpoint" {
 				t.Fatalf("got %v, want an *InvalidInputError about the endpoint", err)
 			}
-			if host := tt.raw[strings.LastIndexByte(tt.raw, '@')+1:]; !strings.HasSuffix(invalid.Value, host) {
+			host, _, _ := strings.Cut(strings.TrimPrefix(tt.raw[strings.LastIndexByte(tt.raw, '@')+1:], "http://"), "/")
+			if host, _, _ = strings.Cut(host, "?"); !strings.Contains(host, "]") {
+				host, _, _ = strings.Cut(host, ":")
+			}
+			if host, _, _ = strings.Cut(host, "#"); !strings.Contains(invalid.Value, host) && !strings.HasSuffix(invalid.Value, "://…") {
 				t.Errorf("%q does not name the endpoint", invalid.Value)
 			}
 			if !strings.Contains(err.Error(), tt.reason) || strings.Contains(err.Error(), "\n") {
@@ -113,6 +130,25 @@ func TestParseEndpointRefuses(t *testing.T) {
 				t.Errorf("%q has the password", err)
 			}
 		})
+	}
+}
+
+// However a server is written, it is one endpoint.
+func TestParseEndpoints_spellings(t *testing.T) {
+	for _, spellings := range [][]string{
+		{"http://a:2379", "http://a:2379/", "http://A:2379", "http://a.:2379", "http://a:2379//", "a:2379", "http://a:02379"},
+		{"http://[::1]:2379", "http://[0:0::1]:2379", "http://[0:0:0:0:0:0:0:1]:2379/"},
+		{"https://[FE80::1]", "https://[fe80::1]:443"},
+		{"http://10.0.0.1", "http://[::ffff:10.0.0.1]:80", "http://[::ffff:a00:1]"},
+		{"http://a/base", "http://a:80/base/", "http://A/base"},
+	} {
+		endpoints, err := parseEndpoints(spellings)
+		if err != nil || len(endpoints) != 1 {
+			t.Errorf("%q are %d endpoints, %v", spellings, len(endpoints), err)
+		}
+	}
+	if endpoints, err := parseEndpoints([]string{"http://a/x", "http://a/y", "http://a/X", "http://[fe80::1%25a]", "http://[fe80::1%25b]"}); err != nil || len(endpoints) != 5 {
+		t.Errorf("got %d endpoints, %v", len(endpoints), err)
 	}
 }
 
@@ -198,4 +234,23 @@ func cutPassword(raw string) (before, password, after string) {
 		return raw, "", ""
 	}
 	return raw[:end-len(password)], password, raw[end:]
+}
+
+func TestWithoutRootDot(t *testing.T) {
+	for host, want := range map[string]string{
+		"a.example.com.:2379": "a.example.com:2379",
+		"a.example.com.":      "a.example.com",
+		"a.example.com:2379":  "a.example.com:2379",
+		"a.":                  "a",
+		"a":                   "a",
+		".":                   ".",
+		".:80":                ".:80",
+		"":                    "",
+		"[::1]:2379":          "[::1]:2379",
+		"[::1]":               "[::1]",
+	} {
+		if got := withoutRootDot(host); got != want {
+			t.Errorf("%q became %q, want %q", host, got, want)
+		}
+	}
 }
