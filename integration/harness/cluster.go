@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -79,10 +80,7 @@ func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
 		}
 		c.dir, c.ownDir = dir, true
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	if o.TLS != nil {
-		transport.TLSClientConfig = o.TLS.clientConfig()
-	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.tlsConfig()}
 	c.health = &http.Client{Transport: transport, Timeout: 2 * time.Second}
 
 	for try := 1; ; try++ {
@@ -243,6 +241,14 @@ func (c *Cluster) Logs() string {
 		fmt.Fprintf(&b, "--- etcd %s, member %s (%s):\n%s\n", c.server.Version, m.name, m.clientURL, m.logTail())
 	}
 	return b.String()
+}
+
+// tlsConfig is that of the harness itself as a client; nil without TLS.
+func (c *Cluster) tlsConfig() *tls.Config {
+	if c.options.TLS == nil {
+		return nil
+	}
+	return c.options.TLS.clientConfig()
 }
 
 func (c *Cluster) scheme() string {

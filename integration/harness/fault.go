@@ -23,6 +23,12 @@ const (
 	Stall
 	// Slow holds the answer back for Delay.
 	Slow
+	// ResetMidEvent holds the answer back for Delay, passes its header and half of
+	// its first line, which is an event of a watch, then resets.
+	ResetMidEvent
+	// ResetAfterHeader holds the answer back for Delay, passes its header alone,
+	// then resets.
+	ResetAfterHeader
 )
 
 // A Match selects requests; empty fields match all.
@@ -45,7 +51,7 @@ type Fault struct {
 	// When is asked of each request that matches, unless it is nil, whether the
 	// fault befalls it. It must not use the proxy.
 	When func(path string) bool
-	// Delay is for Slow.
+	// Delay is for Slow, ResetMidEvent and ResetAfterHeader.
 	Delay time.Duration
 }
 
@@ -66,11 +72,12 @@ func (p *Proxy) Inject(faults ...Fault) {
 	}
 }
 
-// Clear takes all faults away. Requests they have befallen stay as they are.
+// Clear removes all faults, and ends [Proxy.BlackholeAll] for new connections.
+// Requests that a fault has befallen stay as they are.
 func (p *Proxy) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.faults = nil
+	p.faults, p.swallows = nil, false
 }
 
 // record notes a request, and gives the fault that befalls it, or a zero one.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -135,16 +136,57 @@ func (c *proxyConn) answer(resp *http.Response, fault Fault) error {
 	case ResetMidBody, StallMidBody:
 		return c.answerHalf(resp, fault.Kind)
 	case Slow:
-		timer := time.NewTimer(fault.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-c.ctx.Done():
-			return context.Cause(c.ctx)
+		if err := c.wait(fault.Delay); err != nil {
+			return err
 		}
+	case ResetMidEvent, ResetAfterHeader:
+		return c.answerStart(resp, fault)
 	case ResetBeforeHeaders, Stall: // Handled before.
 	}
 	return resp.Write(toClient{c})
+}
+
+// wait returns after d, or with the error of the connection that ended first.
+func (c *proxyConn) wait(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+// flushTime lets the client read what was written before a reset discards it.
+const flushTime = 50 * time.Millisecond
+
+// answerStart passes the header, and with ResetMidEvent half of the first line.
+func (c *proxyConn) answerStart(resp *http.Response, fault Fault) error {
+	if err := c.wait(fault.Delay); err != nil {
+		return err
+	}
+	header, err := httputil.DumpResponse(resp, false)
+	if err != nil {
+		return err
+	}
+	if _, err := (toClient{c}).Write(header); err != nil {
+		return err
+	}
+	if fault.Kind == ResetMidEvent {
+		line, err := bufio.NewReader(resp.Body).ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		half := line[:len(line)/2]
+		if len(resp.TransferEncoding) > 0 {
+			half = fmt.Appendf(nil, "%x\r\n%s\r\n", len(half), half)
+		}
+		if _, err := (toClient{c}).Write(half); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.wait(flushTime), errFault)
 }
 
 // answerHalf passes the header and half the body.
