@@ -59,7 +59,8 @@ type Cluster struct {
 	dir     string
 	ownDir  bool
 	members []*Member
-	named   int // how many members have got a name
+	named   int       // how many members have got a name
+	files   *tlsFiles // nil before they are written, and without TLS
 	health  *http.Client
 
 	partition partition
@@ -265,6 +266,22 @@ func (c *Cluster) initialCluster() string {
 		pairs = append(pairs, m.name+"="+m.peerURL)
 	}
 	return strings.Join(pairs, ",")
+}
+
+// tlsFlags returns the flags of the servers' certificates, whose files are written
+// once: a server may be reading them while another is started.
+func (c *Cluster) tlsFlags() ([]string, error) {
+	if c.options.TLS == nil {
+		return nil, nil
+	}
+	if c.files == nil {
+		files, err := c.options.TLS.write(c.dir)
+		if err != nil {
+			return nil, err
+		}
+		c.files = &files
+	}
+	return c.files.flags(), nil
 }
 
 // file names a file in the cluster's directory.

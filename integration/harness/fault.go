@@ -23,12 +23,16 @@ const (
 	Stall
 	// Slow holds the answer back for Delay.
 	Slow
-	// ResetMidEvent holds the answer back for Delay, passes its header and half of
-	// its first line, which is an event of a watch, then resets.
-	ResetMidEvent
-	// ResetAfterHeader holds the answer back for Delay, passes its header alone,
-	// then resets.
-	ResetAfterHeader
+	// CutMidEvent holds the answer back for Delay, passes its header and half of
+	// its first line, which is an event of a watch, then closes the connection in
+	// an orderly way.
+	CutMidEvent
+	// CutAfterHeader holds the answer back for Delay, passes its header alone, then
+	// closes as CutMidEvent does.
+	CutAfterHeader
+	// EmptyAnswer holds the answer back for Delay, passes its header and a body that
+	// is complete and empty, then closes.
+	EmptyAnswer
 )
 
 // A Match selects requests; empty fields match all.
@@ -51,7 +55,7 @@ type Fault struct {
 	// When is asked of each request that matches, unless it is nil, whether the
 	// fault befalls it. It must not use the proxy.
 	When func(path string) bool
-	// Delay is for Slow, ResetMidEvent and ResetAfterHeader.
+	// Delay is for Slow, CutMidEvent, CutAfterHeader and EmptyAnswer.
 	Delay time.Duration
 }
 

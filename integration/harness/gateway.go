@@ -50,14 +50,16 @@ func StartGateway(ctx context.Context, target string) (*Gateway, error) {
 		addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(own[0])), port: own[0],
 		transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}
+	quiet := log.New(io.Discard, "", 0) // What breaks here is what tests break.
 	proxy := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport:      g.transport,
+		ErrorLog:       quiet,
 		FlushInterval:  -1, // At once: a watch's header comes before its event.
 		ModifyResponse: g.modify,
 		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { writePage(w, http.StatusBadGateway) },
 	}
-	g.server = &http.Server{Handler: g.handler(proxy), ErrorLog: log.New(io.Discard, "", 0)} //nolint:gosec // On loopback, without slow clients.
+	g.server = &http.Server{Handler: g.handler(proxy), ErrorLog: quiet} //nolint:gosec // On loopback, without slow clients.
 	g.serving.Go(func() {
 		if err := g.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			panic(err) // The listener is its own.

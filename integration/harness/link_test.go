@@ -48,7 +48,7 @@ func newConnClient(t *testing.T, timeout time.Duration) (*http.Client, *atomic.I
 	dials := &atomic.Int64{}
 	transport := &http.Transport{Dial: func(network, addr string) (net.Conn, error) { //nolint:staticcheck // no context here
 		dials.Add(1)
-		return net.Dial(network, addr) //nolint:noctx // the same
+		return net.Dial(network, addr)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: timeout}, dials
@@ -91,7 +91,7 @@ func TestLink_IdleTimeout(t *testing.T) {
 		if _, err := ask(c, p.Addr()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 	if dials.Load() != 2 {
 		t.Errorf("%d connections, want 2", dials.Load())
@@ -104,7 +104,7 @@ func TestLink_SwallowAfter(t *testing.T) {
 	if _, err := ask(c, p.Addr()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	if body, err := ask(c, p.Addr()); err == nil {
 		t.Errorf("the old connection answered %q", body)
 	}
@@ -125,7 +125,7 @@ func TestGateway_Answer(t *testing.T) {
 	}
 	t.Cleanup(g.Close)
 	get := func() (int, string, string) {
-		resp, err := http.Get(g.URL()) //nolint:noctx // it ends soon
+		resp, err := http.Get(g.URL())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -102,7 +102,9 @@ func (c *proxyConn) handle(req *http.Request) bool {
 	defer func() { _ = resp.Body.Close() }()
 	p.update(s, func(s *seen) { s.answered = true })
 	if err := c.answer(resp, fault); err != nil {
-		c.reset()
+		if !errors.Is(err, errCut) {
+			c.reset()
+		}
 		return false
 	}
 	return !resp.Close && !req.Close
@@ -139,7 +141,7 @@ func (c *proxyConn) answer(resp *http.Response, fault Fault) error {
 		if err := c.wait(fault.Delay); err != nil {
 			return err
 		}
-	case ResetMidEvent, ResetAfterHeader:
+	case CutMidEvent, CutAfterHeader, EmptyAnswer:
 		return c.answerStart(resp, fault)
 	case ResetBeforeHeaders, Stall: // Handled before.
 	}
@@ -158,35 +160,34 @@ func (c *proxyConn) wait(d time.Duration) error {
 	}
 }
 
-// flushTime lets the client read what was written before a reset discards it.
-const flushTime = 50 * time.Millisecond
+// errCut ends a connection in an orderly way.
+var errCut = errors.New("harness: cut")
 
-// answerStart passes the header, and with ResetMidEvent half of the first line.
+// answerStart passes the header, with CutMidEvent half of the first line, and with
+// EmptyAnswer the end of the body.
 func (c *proxyConn) answerStart(resp *http.Response, fault Fault) error {
 	if err := c.wait(fault.Delay); err != nil {
 		return err
 	}
-	header, err := httputil.DumpResponse(resp, false)
+	start, err := httputil.DumpResponse(resp, false)
 	if err != nil {
 		return err
 	}
-	if _, err := (toClient{c}).Write(header); err != nil {
-		return err
-	}
-	if fault.Kind == ResetMidEvent {
+	if fault.Kind == CutMidEvent {
 		line, err := bufio.NewReader(resp.Body).ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		half := line[:len(line)/2]
-		if len(resp.TransferEncoding) > 0 {
-			half = fmt.Appendf(nil, "%x\r\n%s\r\n", len(half), half)
-		}
-		if _, err := (toClient{c}).Write(half); err != nil {
-			return err
-		}
+		start = fmt.Appendf(start, "%x\r\n%s\r\n", len(half), half) // Replies of watches are chunked.
 	}
-	return errors.Join(c.wait(flushTime), errFault)
+	if fault.Kind == EmptyAnswer {
+		start = append(start, "0\r\n\r\n"...)
+	}
+	if _, err := (toClient{c}).Write(start); err != nil {
+		return err
+	}
+	return errCut
 }
 
 // answerHalf passes the header and half the body.
