@@ -85,7 +85,7 @@ func Networks() []Network {
 		{Name: wide, CatchUp: farCatchUp, Link: &harness.Link{Delay: oneWay}, Exceptions: far, Short: []string{noFaults, stopFollower}},
 		{Name: wideTLS, CatchUp: farCatchUp, Link: &harness.Link{Delay: oneWay}, TLS: true, HTTP2: true, Transport: newTransport(client.TransportOptions{}), Exceptions: far, Short: []string{flappingRefuses}},
 		{
-			Name: swallowing, Link: &harness.Link{SwallowAfter: swallowAfter},
+			Name: swallowing, Full: true, Link: &harness.Link{SwallowAfter: swallowAfter},
 			CatchUp: movesWithin, Only: []string{fewWrites, fewCalls}, // A watch that is stalled for a minute would fall out of the history of others.
 			Exceptions: []Exception{{Load: watches, Stall: movesWithin, Why: "a watch stays for about a minute"}},
 		},

@@ -211,7 +211,7 @@ func (c *connected) close() {
 	switch t := c.transport.(type) {
 	case nil:
 	case interface{ Close() error }:
-		_ = t.Close() // It returns nil.
+		_ = t.Close() //nolint:errcheck // It returns nil.
 	case interface{ CloseIdleConnections() }:
 		t.CloseIdleConnections()
 	}

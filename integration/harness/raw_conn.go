@@ -79,7 +79,7 @@ func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool, setu
 	defer c.cancel()
 	delay := c.proxy.link.Delay
 	if delay == 0 {
-		_ = c.read(from, func(b []byte) error { return c.write(to, b, swallows) }) // Either side has ended.
+		c.read(from, func(b []byte) error { return c.write(to, b, swallows) })
 		return
 	}
 	ready := time.Now().Add(setup + delay)
@@ -97,7 +97,7 @@ func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool, setu
 			}
 		}
 	}()
-	_ = c.read(from, func(b []byte) error { // Either side has ended.
+	c.read(from, func(b []byte) error {
 		due := time.Now().Add(delay)
 		if due.Before(ready) {
 			due = ready
@@ -113,8 +113,8 @@ func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool, setu
 	<-written // What was read before the end still arrives.
 }
 
-// read calls do with what comes, until it or the connection fails.
-func (c *rawConn) read(from io.Reader, do func([]byte) error) error {
+// read calls do with what comes, until either side has ended.
+func (c *rawConn) read(from io.Reader, do func([]byte) error) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -122,12 +122,12 @@ func (c *rawConn) read(from io.Reader, do func([]byte) error) error {
 			if c.idle != nil {
 				c.idle.Reset(c.proxy.link.IdleTimeout)
 			}
-			if failed := do(buffer[:n]); failed != nil {
-				return failed
+			if do(buffer[:n]) != nil {
+				return
 			}
 		}
 		if err != nil {
-			return err
+			return
 		}
 	}
 }
