@@ -81,9 +81,18 @@ func stop(_ context.Context, _ *env, m *harness.Member) error { return m.Stop() 
 
 func goOn(_ context.Context, _ *env, m *harness.Member) error { return m.Cont() }
 
-func reset(_ context.Context, _ *env, m *harness.Member) error {
-	m.Proxy().Reset()
+func reset(_ context.Context, s *env, m *harness.Member) error {
+	s.front(m).Reset()
 	return nil
+}
+
+// front returns what has the connections of the clients: the member's proxy, or the
+// link before all members, whose connections may go to any of them.
+func (s *env) front(m *harness.Member) *harness.Proxy {
+	if s.network.OneAddress {
+		return s.network.links[0]
+	}
+	return m.Proxy()
 }
 
 // refuse resets the connections, and refuses new ones.
@@ -95,8 +104,8 @@ func refuse(_ context.Context, _ *env, m *harness.Member) error {
 func accept(ctx context.Context, _ *env, m *harness.Member) error { return m.Proxy().Accept(ctx) }
 
 // swallow makes the existing connections a black hole; new ones are served.
-func swallow(_ context.Context, _ *env, m *harness.Member) error {
-	m.Proxy().Blackhole()
+func swallow(_ context.Context, s *env, m *harness.Member) error {
+	s.front(m).Blackhole()
 	return nil
 }
 

@@ -75,14 +75,14 @@ func (r Row) promises() []Promise {
 			if !x.matches(r.Scenario.Name) || x.Load != "" && x.Load != p.Load {
 				continue
 			}
-			if x.MayFail > 0 && p.NoFailure {
-				p.NoFailure, p.MayFail = false, x.MayFail
+			if x.MayFail > 0 && (p.NoFailure || p.MayFail > 0) {
+				p.NoFailure, p.MayFail = false, max(p.MayFail, x.MayFail)
 			}
-			if x.Call > 0 && p.Call > 0 {
-				p.Call = x.Call
+			if p.Call > 0 {
+				p.Call = max(p.Call, x.Call)
 			}
-			if x.Stall > 0 && p.Stall > 0 {
-				p.Stall = x.Stall
+			if p.Stall > 0 {
+				p.Stall = max(p.Stall, x.Stall)
 			}
 		}
 	}
