@@ -41,7 +41,7 @@ test: build ## run all tests: those of the library, then those on real servers
 integration: ## run the tests on real servers only
 	@for m in integration clientv3/integration; do (cd $$m && $(TEST) -p=1 ./...) || exit 1; done
 
-faults: ## play all fault scenarios at full length and print their table; FAULTS='-run …' selects some
+faults: ## run all fault scenarios in all networks and print their table; FAULTS='-run … -network …' selects rows
 	@cd integration && go run ./cmd/faults $(FAULTS)
 
 race: ## run the library's tests RACECOUNT times under the race detector

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/coreos/etcd/client"
-	"github.com/coreos/etcd/client/integration/harness"
 )
 
 const (
@@ -17,42 +15,51 @@ const (
 	usersPath   = "/v2/auth/users/"
 )
 
-// A memberChanger adds a member with its odd calls, and removes it with the even
-// ones. There is one caller.
-type memberChanger struct {
-	stage   *stage
+// A memberAdder adds a member with each call, and takes it away again before the
+// next. There is one caller.
+type memberAdder struct {
+	load    Load
+	env     *env
 	members client.MembersAPI
-	added   outcome
-	found   string // the ID of the member to be removed; empty when there is none
-	adds    int
 	lost    int
 }
 
-func newMemberChanger(_ Load, s *stage, c client.Client) job {
-	return &memberChanger{stage: s, members: client.NewMembersAPI(c)}
+func newMemberAdder(l Load, s *env, c client.Client) job {
+	return &memberAdder{load: l, env: s, members: client.NewMembersAPI(c)}
 }
 
-// peerURL is where the member of two calls would be, were it there.
-func peerURL(n int) string { return fmt.Sprintf("http://127.0.0.1:%d", 1+(n-1)/2) }
+// addedURL is where the member of a call would be, if it were started.
+func addedURL(n int) string { return fmt.Sprintf("http://127.0.0.1:%d", n) }
 
-// prepare looks for the member that was added. What was acknowledged is there
+// removedURL is that of a member that is there to be removed.
+func removedURL(n int) string { return fmt.Sprintf("http://127.0.0.2:%d", n) }
+
+// memberWith returns the ID of the member with the peer URL, or "".
+func (s *env) memberWith(ctx context.Context, peerURL string) (id string, err error) {
+	list, err := client.NewMembersAPI(s.fixture).List(ctx)
+	for _, m := range list {
+		if slices.Contains(m.PeerURLs, peerURL) {
+			id = m.ID
+		}
+	}
+	return id, err
+}
+
+// prepare removes the member of the call before. What was acknowledged is there
 // sooner or later, for a member's list may be a little behind.
-func (m *memberChanger) prepare(ctx context.Context, n int) error {
-	if n%2 == 1 {
+func (m *memberAdder) prepare(ctx context.Context, n int) error {
+	before := m.env.ledgers[m.load.Name].all()[n-1]
+	if n == 1 || !before.succeeded() && !before.mayBeDone() {
 		return nil
 	}
-	m.found = ""
-	err := m.stage.eventually(ctx, func(ctx context.Context) error {
-		list, err := client.NewMembersAPI(m.stage.hand).List(ctx)
-		if err != nil {
+	err := m.env.eventually(ctx, func(ctx context.Context) error {
+		id, err := m.env.memberWith(ctx, addedURL(n-1))
+		switch {
+		case err != nil:
 			return err
-		}
-		i := slices.IndexFunc(list, func(o client.Member) bool { return slices.Contains(o.PeerURLs, peerURL(n)) })
-		if i >= 0 {
-			m.found = list[i].ID
-			return nil
-		}
-		if m.added == acknowledged {
+		case id != "":
+			return client.NewMembersAPI(m.env.fixture).Remove(ctx, id)
+		case before == acknowledged:
 			return errors.New("the member is not there yet")
 		}
 		return nil
@@ -64,51 +71,86 @@ func (m *memberChanger) prepare(ctx context.Context, n int) error {
 	return err
 }
 
-func (m *memberChanger) call(ctx context.Context, _, n int) (wrote bool, err error) {
-	if n%2 == 1 {
-		_, err = m.members.Add(ctx, peerURL(n))
-		m.added = outcomeOf(true, err)
-		m.adds++
-		return true, err
-	}
-	if m.found == "" {
-		return false, nil
-	}
-	return true, m.members.Remove(ctx, m.found)
+func (m *memberAdder) call(ctx context.Context, _, n int) (wrote bool, err error) {
+	_, err = m.members.Add(ctx, addedURL(n))
+	return true, err
 }
 
-func (m *memberChanger) audit(ctx context.Context, l *ledger, f *Findings) error {
+func (m *memberAdder) audit(_ context.Context, l *ledger, f *Findings) error {
 	f.Lost += m.lost
-	f.countResent(m.stage.sent(harness.Match{Method: http.MethodDelete, Path: membersPath}))
-	posts := m.stage.sent(harness.Match{Method: http.MethodPost, Path: membersPath})["members"]
-	f.Twice += max(0, posts-m.adds)
-	removed := l.calls / 2 * 2
-	var list []client.Member
-	err := m.stage.eventually(ctx, func(ctx context.Context) (err error) {
-		list, err = client.NewMembersAPI(m.stage.hand).List(ctx)
-		return err
-	})
-	outcomes := l.all()
-	for _, member := range list {
-		for n := 2; n <= removed; n += 2 {
-			if outcomes[n] == acknowledged && slices.Contains(member.PeerURLs, peerURL(n)) {
-				f.Lost++
-			}
+	f.Twice += max(0, m.env.sent(m.load.Requests...)["members"]-l.calls)
+	return nil
+}
+
+// A memberRemover removes a member with each call. IDs are never used again, so
+// that a removal may be repeated.
+type memberRemover struct {
+	env     *env
+	members client.MembersAPI
+	ids     map[int]string // by the number of the call
+}
+
+func newMemberRemover(_ Load, s *env, c client.Client) job {
+	return &memberRemover{env: s, members: client.NewMembersAPI(c), ids: map[int]string{}}
+}
+
+// prepare adds the member. The one before is gone by then, or the unstarted ones
+// would take the quorum away.
+func (m *memberRemover) prepare(ctx context.Context, n int) error {
+	if before := m.ids[n-1]; before != "" {
+		err := m.env.eventually(ctx, func(ctx context.Context) error {
+			return client.NewMembersAPI(m.env.fixture).Remove(ctx, before)
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return m.env.eventually(ctx, func(ctx context.Context) error {
+		id, err := m.env.memberWith(ctx, removedURL(n))
+		if err != nil {
+			return err
+		}
+		if m.ids[n] = id; id != "" {
+			return nil
+		}
+		_, err = client.NewMembersAPI(m.env.fixture).Add(ctx, removedURL(n))
+		return errors.Join(err, errors.New("the member is not there yet"))
+	})
+}
+
+func (m *memberRemover) call(ctx context.Context, _, n int) (wrote bool, err error) {
+	return true, m.members.Remove(ctx, m.ids[n])
+}
+
+func (m *memberRemover) audit(ctx context.Context, l *ledger, f *Findings) error {
+	for n, o := range l.all() {
+		if o != acknowledged {
+			continue
+		}
+		err := m.env.eventually(ctx, func(ctx context.Context) error {
+			id, err := m.env.memberWith(ctx, removedURL(n))
+			if err == nil && id != "" {
+				f.Lost++
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A userAdder adds users, one with each call.
 type userAdder struct {
 	unprepared
 	load  Load
-	stage *stage
+	env   *env
 	users client.AuthUserAPI
 }
 
-func newUserAdder(l Load, s *stage, c client.Client) job {
-	return &userAdder{load: l, stage: s, users: client.NewAuthUserAPI(c)}
+func newUserAdder(l Load, s *env, c client.Client) job {
+	return &userAdder{load: l, env: s, users: client.NewAuthUserAPI(c)}
 }
 
 func userName(n int) string { return "user" + strconv.Itoa(n) }
@@ -119,13 +161,13 @@ func (u *userAdder) call(ctx context.Context, _, n int) (wrote bool, err error) 
 
 func (u *userAdder) audit(ctx context.Context, l *ledger, f *Findings) error {
 	var list []string
-	err := u.stage.eventually(ctx, func(ctx context.Context) (err error) {
-		list, err = client.NewAuthUserAPI(u.stage.hand).ListUsers(ctx)
+	err := u.env.eventually(ctx, func(ctx context.Context) (err error) {
+		list, err = client.NewAuthUserAPI(u.env.fixture).ListUsers(ctx)
 		return err
 	})
 	for n, o := range l.all() {
 		f.judge(o, slices.Contains(list, userName(n)))
 	}
-	f.countResent(u.stage.sent(u.load.Requests...))
+	f.countResent(u.env.sent(u.load.Requests...))
 	return err
 }

@@ -1,9 +1,10 @@
-// Package faults runs scenarios on real clusters of etcd: callers make calls of
-// every kind, with a client of the default configuration, while faults happen to
-// the members. Afterwards the store is read, and compared with what the callers
-// were told.
+// Package faults runs scenarios on real clusters of etcd, in networks of several
+// kinds: callers make calls of every kind, with a client of the default
+// configuration, while faults happen to the members. Afterwards the store is read,
+// and compared with how the calls ended.
 //
-// [Scenarios] is the table of what there is; [Scenario.Run] runs one; [Report]
-// makes a table of what they showed. The package knows nothing of package
-// testing: `make faults` runs it at full length, its own test at a shorter one.
+// [Scenarios] and [Networks] are the tables of what there is, [Rows] each scenario
+// in each network to which it applies; [Row.Run] runs one; [Report] makes a table
+// of what they showed. The package knows nothing of package testing: `make faults`
+// runs it in full, its own test in a short form.
 package faults

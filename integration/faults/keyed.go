@@ -22,8 +22,8 @@ type write struct {
 	dir    string // of the keys
 	exists bool   // the key, with the old value, before the call
 	do     func(ctx context.Context, keys client.KeysAPI, key string, index uint64) error
-	// applied tells from the node, which is nil when there is none, whether the
-	// write was applied.
+	// applied reports whether the write was applied, by the node, which is nil
+	// when there is none.
 	applied func(n *client.Node) bool
 }
 
@@ -56,7 +56,16 @@ func deleting(dir string, o client.DeleteOptions) write {
 	}, func(n *client.Node) bool { return n == nil }}
 }
 
-// everyWrite is each kind of write there is.
+// removals remove members. They are on their own: with another unstarted member
+// there would soon be no quorum.
+func removals() []Load {
+	return []Load{{
+		Name: "member Remove", Callers: 1, Pace: 50 * time.Millisecond, job: newMemberRemover,
+		Requests: []harness.Match{{Method: http.MethodDelete, Path: membersPath}},
+	}}
+}
+
+// everyWrite is each kind of write there is, but for removals of members.
 func everyWrite() []Load {
 	one := func(name, method, query string, once bool, w write) Load {
 		return Load{
@@ -80,8 +89,8 @@ func everyWrite() []Load {
 			Requests: []harness.Match{{Method: http.MethodPost, Path: "/v2/keys" + queue}},
 		},
 		{
-			Name: "member Add, Remove", Callers: 1, Pace: 50 * time.Millisecond, AtMostOnce: true, job: newMemberChanger,
-			Requests: []harness.Match{{Method: http.MethodPost, Path: membersPath}, {Method: remove, Path: membersPath}},
+			Name: "member Add", Callers: 1, Pace: 50 * time.Millisecond, AtMostOnce: true, job: newMemberAdder,
+			Requests: []harness.Match{{Method: http.MethodPost, Path: membersPath}},
 		},
 		{
 			Name: "AddUser", Callers: 1, Pace: 50 * time.Millisecond, AtMostOnce: true, job: newUserAdder,
@@ -93,17 +102,17 @@ func everyWrite() []Load {
 // keyedJob makes one kind of write again and again.
 type keyedJob struct {
 	write
-	load  Load
-	stage *stage
-	keys  client.KeysAPI
+	load Load
+	env  *env
+	keys client.KeysAPI
 
 	mu      sync.Mutex // guards the field below
 	indexes map[int]uint64
 }
 
-func keyed(w write) func(Load, *stage, client.Client) job {
-	return func(l Load, s *stage, c client.Client) job {
-		return &keyedJob{write: w, load: l, stage: s, keys: client.NewKeysAPI(c), indexes: map[int]uint64{}}
+func keyed(w write) func(Load, *env, client.Client) job {
+	return func(l Load, s *env, c client.Client) job {
+		return &keyedJob{write: w, load: l, env: s, keys: client.NewKeysAPI(c), indexes: map[int]uint64{}}
 	}
 }
 
@@ -115,8 +124,8 @@ func (j *keyedJob) prepare(ctx context.Context, n int) error {
 	if !j.exists {
 		return nil
 	}
-	return j.stage.eventually(ctx, func(ctx context.Context) error {
-		resp, err := j.stage.keys.Set(ctx, j.key(n), oldValue, nil)
+	return j.env.eventually(ctx, func(ctx context.Context) error {
+		resp, err := j.env.keys.Set(ctx, j.key(n), oldValue, nil)
 		if err != nil {
 			return err
 		}
@@ -135,15 +144,15 @@ func (j *keyedJob) call(ctx context.Context, _, n int) (wrote bool, err error) {
 }
 
 func (j *keyedJob) audit(ctx context.Context, l *ledger, f *Findings) error {
-	contents, err := j.stage.contents(ctx, j.dir)
+	contents, err := j.env.contents(ctx, j.dir)
 	if err != nil {
 		return err
 	}
 	for n, o := range l.all() {
 		f.judge(o, j.applied(contents[j.key(n)]))
 	}
-	if j.load.AtMostOnce || j.stage.strict {
-		f.countResent(j.stage.sent(j.load.Requests...))
+	if j.load.AtMostOnce || j.env.strict {
+		f.countResent(j.env.sent(j.load.Requests...))
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type Load struct {
 	Callers int
 	// Pace is the pause between two calls of a caller.
 	Pace time.Duration
+	// Stagger is the pause between the first calls of two callers.
+	Stagger time.Duration
 	// Lasting calls have no deadline, and end with the scenario.
 	Lasting bool
 	// AtMostOnce says that no request may reach the servers twice. With
@@ -30,7 +32,7 @@ type Load struct {
 	// Requests match the write requests of the calls.
 	Requests []harness.Match
 
-	job func(l Load, s *stage, c client.Client) job
+	job func(l Load, s *env, c client.Client) job
 }
 
 // A job makes the calls of a load, and knows what they must have done.
@@ -39,7 +41,7 @@ type job interface {
 	prepare(ctx context.Context, n int) error
 	// call makes it, and reports whether a success is that of a write.
 	call(ctx context.Context, caller, n int) (wrote bool, err error)
-	// audit compares the store with what the callers were told.
+	// audit compares the store with how the calls ended.
 	audit(ctx context.Context, l *ledger, f *Findings) error
 }
 
@@ -53,7 +55,7 @@ type Findings struct {
 	// Twice is how many writes were applied, or sent, twice that must not be, or
 	// how many events a watch delivered twice.
 	Twice int
-	// Denied is how many writes were applied of which the caller was told that
+	// Denied is how many writes were applied whose error meant that
 	// they were not.
 	Denied int
 }
@@ -89,6 +91,9 @@ func (r *running) work(ctx context.Context, stop <-chan struct{}) error {
 }
 
 func (r *running) callAgainAndAgain(ctx context.Context, caller int, stop <-chan struct{}) error {
+	if r.Stagger > 0 {
+		rest(ctx, time.Duration(caller)*r.Stagger)
+	}
 	for !ended(stop) && ctx.Err() == nil {
 		n := r.ledger.number()
 		if err := r.job.prepare(ctx, n); err != nil {

@@ -18,22 +18,52 @@ const (
 	creates = "in-order creates"
 	swaps   = "swaps"
 	watches = "watches"
+	quiet   = "quiet watches"
 )
 
 // everyday is what the callers of most scenarios do. All writes together come to
-// less than 100 a second, so that a watch that stands still for ten seconds does
-// not fall out of the server's history of 1,000 events: that is another story.
+// less than 100 a second, so that a watch that is stalled for ten seconds does
+// not fall out of the server's history of 1,000 events.
 func everyday() []Load {
 	const pace = 100 * time.Millisecond
-	put := harness.Match{Method: http.MethodPut, Path: "/v2/keys/sets/"}
 	return []Load{
 		{Name: reads, Callers: 4, Pace: pace / 5, job: newReader},
-		{Name: sets, Callers: 3, Pace: pace, Requests: []harness.Match{put}, job: keyed(set())},
+		{Name: sets, Callers: 3, Pace: pace, Requests: []harness.Match{setRequest}, job: keyed(set())},
 		{Name: creates, Callers: 3, Pace: pace, AtMostOnce: true, job: newCreator},
 		{Name: swaps, Callers: 3, Pace: pace, AtMostOnce: true, job: newSwapper},
 		{Name: watches, Callers: 2, Pace: pace / 20, Lasting: true, job: newWatcher},
 	}
 }
+
+// slow is everyday with fewer writes, so that a watch may be stalled for more than
+// a minute.
+func slow() []Load {
+	const pace = 200 * time.Millisecond
+	return []Load{
+		{Name: reads, Callers: 2, Pace: pace / 2, job: newReader},
+		{Name: sets, Callers: 1, Pace: pace, Requests: []harness.Match{setRequest}, job: keyed(set())},
+		{Name: watches, Callers: 2, Pace: pace / 40, Lasting: true, job: newWatcher},
+	}
+}
+
+// rare has calls as far apart as idle connections live in some networks.
+func rare() []Load {
+	const pace = idleTimeout
+	return []Load{
+		{Name: reads, Callers: 2, Pace: pace, job: newReader},
+		{Name: sets, Callers: 2, Pace: pace, Requests: []harness.Match{setRequest}, job: keyed(set())},
+		{Name: creates, Callers: 2, Pace: pace, AtMostOnce: true, job: newCreator},
+		{Name: watches, Callers: 2, Pace: pace / 20, Lasting: true, job: newWatcher},
+	}
+}
+
+// quietly has watches of what nobody writes until all is over.
+func quietly(stagger time.Duration) Load {
+	return Load{Name: quiet, Callers: quietWatches, Stagger: stagger, Lasting: true, job: newQuietWatcher}
+}
+
+// setRequest matches the requests of the load of sets.
+var setRequest = harness.Match{Method: http.MethodPut, Path: "/v2/keys" + setsDir + "/"} //nolint:gochecknoglobals // a constant
 
 // unprepared is for jobs whose calls need nothing.
 type unprepared struct{}
@@ -43,8 +73,8 @@ func (unprepared) prepare(context.Context, int) error { return nil }
 // A reader reads a key, with and without a quorum.
 type reader struct {
 	unprepared
-	keys  client.KeysAPI
-	stage *stage
+	keys client.KeysAPI
+	env  *env
 }
 
 const (
@@ -52,8 +82,8 @@ const (
 	readValue = "as written"
 )
 
-func newReader(_ Load, s *stage, c client.Client) job {
-	return &reader{stage: s, keys: client.NewKeysAPI(c)}
+func newReader(_ Load, s *env, c client.Client) job {
+	return &reader{env: s, keys: client.NewKeysAPI(c)}
 }
 
 func (r *reader) call(ctx context.Context, _, n int) (wrote bool, err error) {
@@ -69,14 +99,14 @@ func (r *reader) audit(context.Context, *ledger, *Findings) error { return nil }
 // A creator makes entries of a queue, each with a value of its own.
 type creator struct {
 	unprepared
-	keys  client.KeysAPI
-	stage *stage
+	keys client.KeysAPI
+	env  *env
 }
 
 const queue = "/queue"
 
-func newCreator(_ Load, s *stage, c client.Client) job {
-	return &creator{stage: s, keys: client.NewKeysAPI(c)}
+func newCreator(_ Load, s *env, c client.Client) job {
+	return &creator{env: s, keys: client.NewKeysAPI(c)}
 }
 
 func (c *creator) call(ctx context.Context, _, n int) (wrote bool, err error) {
@@ -85,7 +115,7 @@ func (c *creator) call(ctx context.Context, _, n int) (wrote bool, err error) {
 }
 
 func (c *creator) audit(ctx context.Context, l *ledger, f *Findings) error {
-	contents, err := c.stage.contents(ctx, queue)
+	contents, err := c.env.contents(ctx, queue)
 	if err != nil {
 		return err
 	}
@@ -101,7 +131,7 @@ func (c *creator) audit(ctx context.Context, l *ledger, f *Findings) error {
 	return nil
 }
 
-// judge compares what the caller of a write was told with whether it was applied.
+// judge compares how a write ended for its caller with whether it was applied.
 func (f *Findings) judge(o outcome, applied bool) {
 	switch {
 	case o == acknowledged && !applied:

@@ -10,7 +10,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// An outcome is what a caller was told.
+// An outcome is how a call ended for its caller.
 type outcome int
 
 const (
@@ -28,8 +28,8 @@ const (
 	wrong
 )
 
-// outcomeOf tells the outcome from what a call returned. wrote says whether a
-// success is that of a write.
+// outcomeOf returns the outcome of what a call returned. wrote is whether a success
+// is that of a write.
 func outcomeOf(wrote bool, err error) outcome {
 	switch {
 	case err == nil && wrote:
@@ -55,7 +55,7 @@ func (o outcome) mayBeDone() bool { return o == unknown || o == overdue }
 // keptErrors is how many errors of a load are kept for the report.
 const keptErrors = 3
 
-// A ledger is what the callers of one load were told. It is safe for concurrent use.
+// A ledger has the outcomes of the calls of one load. It is safe for concurrent use.
 type ledger struct {
 	mu       sync.Mutex // guards the fields below
 	calls    int

@@ -12,16 +12,17 @@ import (
 // there is a row for each load.
 func Report(results []*Result, all bool) string {
 	rows := [][]string{{
-		"scenario", "calls", "outcome unknown", "context ended", "no endpoint", "other errors",
-		"lost", "twice", "late events", "stall: reads", "sets", "creates, swaps", "watches", "longest call",
+		"network", "scenario", "calls", "outcome unknown", "context ended", "no endpoint", "other errors",
+		"lost", "twice", "late events", "stall: reads", "sets", "creates, swaps", "watches", "longest call", "probes",
 	}}
 	for _, r := range results {
-		if !all && !r.Scenario.ByLoad {
-			rows = append(rows, row(r.Scenario.Name, r.Loads))
+		name, probes := r.Row.Scenario.Name, strconv.Itoa(r.Probes)
+		if !all && !r.Row.Scenario.ByLoad {
+			rows = append(rows, row(r.Row.Network.Name, name, probes, r.Loads))
 			continue
 		}
 		for _, lr := range r.Loads {
-			rows = append(rows, row(r.Scenario.Name+": "+lr.Load.Name, []LoadResult{lr}))
+			rows = append(rows, row(r.Row.Network.Name, name+": "+lr.Load.Name, "–", []LoadResult{lr}))
 		}
 	}
 	return table(rows)
@@ -29,7 +30,7 @@ func Report(results []*Result, all bool) string {
 
 // row sums loads up. Watches have calls that wait for as long as it takes: they
 // don't count for the longest call.
-func row(name string, loads []LoadResult) []string {
+func row(network, name, probes string, loads []LoadResult) []string {
 	var (
 		sum    LoadResult
 		stalls = map[string]time.Duration{}
@@ -43,25 +44,25 @@ func row(name string, loads []LoadResult) []string {
 		sum.Lost += lr.Lost
 		sum.Twice += lr.Twice
 		sum.Late += lr.Late
-		column := columnOf(lr.Load)
+		column := columnOf(lr.Load) // None for quiet watches, which report nothing.
 		stalls[column] = max(stalls[column], lr.Stall)
 		if !lr.Load.Lasting {
 			sum.Call = max(sum.Call, lr.Call)
 		}
 	}
-	cells := []string{name}
+	cells := []string{network, name}
 	for _, n := range []int{sum.Calls, sum.Unknown, sum.Context, sum.Cluster, sum.Other, sum.Lost, sum.Twice, sum.Late} {
 		cells = append(cells, strconv.Itoa(n))
 	}
 	for _, column := range []string{reads, sets, creates, watches} {
 		cells = append(cells, seconds(stalls[column]))
 	}
-	return append(cells, seconds(sum.Call))
+	return append(cells, seconds(sum.Call), probes)
 }
 
 func columnOf(l Load) string {
 	switch {
-	case l.Name == reads || l.Name == watches:
+	case l.Name == reads || l.Name == watches || l.Name == quiet:
 		return l.Name
 	case l.AtMostOnce:
 		return creates
@@ -77,7 +78,7 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// table aligns cells, the first column to the left and the others to the right.
+// table aligns cells, the first two columns to the left and the others to the right.
 // The first row is the head.
 func table(rows [][]string) string {
 	widths := make([]int, len(rows[0]))
@@ -90,7 +91,7 @@ func table(rows [][]string) string {
 	for i, cells := range rows {
 		for j, cell := range cells {
 			space := strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell))
-			if j == 0 {
+			if j < 2 {
 				cell += space
 			} else {
 				cell = space + cell
@@ -109,7 +110,7 @@ func rule(widths []int) string {
 	var b strings.Builder
 	for i, width := range widths {
 		line := strings.Repeat("-", width+1)
-		if i == 0 {
+		if i < 2 {
 			b.WriteString("|" + line + "-")
 			continue
 		}

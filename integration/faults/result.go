@@ -9,16 +9,20 @@ import (
 
 // A Result is what a scenario showed.
 type Result struct {
-	Scenario Scenario
-	Loads    []LoadResult
-	Took     time.Duration
+	Row   Row
+	Loads []LoadResult
+	Took  time.Duration
+	// Probes is how many the clients of the loads sent.
+	Probes int
 	// Silence is the longest time in which not even two members answered anybody.
 	Silence time.Duration
 	// Logs are the ends of the servers' logs, if there are problems.
 	Logs string
+
+	problems []string // of no one load
 }
 
-// A LoadResult is what the callers of one load were told, and what was found.
+// A LoadResult is how the calls of one load ended, and what was found.
 type LoadResult struct {
 	Load Load
 	// Calls is how many calls there were; each of the others counts a way to fail.
@@ -32,8 +36,8 @@ type LoadResult struct {
 	// Errors are the first errors.
 	Errors []error
 	// Problems are the assertions that failed, Slow those of them that a busy
-	// machine may be to blame for, Known those of the scenario's gap.
-	Problems, Slow, Known []string
+	// machine may be to blame for.
+	Problems, Slow []string
 
 	goesOn bool
 }
@@ -41,13 +45,17 @@ type LoadResult struct {
 // Failed is how many calls failed.
 func (lr *LoadResult) Failed() int { return lr.Unknown + lr.Context + lr.Cluster + lr.Other }
 
-// Problems gives the assertions that failed, of all loads.
+// Problems returns the assertions that failed, of all loads.
 func (r *Result) Problems() []string {
-	return r.list(func(lr *LoadResult) []string { return lr.Problems })
+	all := r.list(func(lr *LoadResult) []string { return lr.Problems })
+	for _, text := range r.problems {
+		all = append(all, r.Row.Name()+": "+text)
+	}
+	return all
 }
 
-// IsExcused reports whether nothing failed but what had to: not even two members
-// answered anybody for longer than an election takes.
+// IsExcused reports whether nothing failed but what a busy machine explains: not
+// even two members answered for longer than an election takes.
 func (r *Result) IsExcused() bool {
 	slow := r.list(func(lr *LoadResult) []string { return lr.Slow })
 	return r.Silence > longestElection && len(slow) == len(r.Problems())
@@ -57,26 +65,17 @@ func (r *Result) IsExcused() bool {
 // leader is gone, and to agree on another, when they have a processor to do it on.
 const longestElection = 2 * time.Second
 
-// Known gives those that are known to fail.
-func (r *Result) Known() []string {
-	known := r.list(func(lr *LoadResult) []string { return lr.Known })
-	if len(known) > 0 {
-		known = append(known, r.Scenario.Name+": "+r.Scenario.Gap.Why)
-	}
-	return known
-}
-
 func (r *Result) list(of func(*LoadResult) []string) (all []string) {
 	for i := range r.Loads {
 		for _, text := range of(&r.Loads[i]) {
-			all = append(all, r.Scenario.Name+": "+r.Loads[i].Load.Name+": "+text)
+			all = append(all, r.Row.Name()+": "+r.Loads[i].Load.Name+": "+text)
 		}
 	}
 	return all
 }
 
 // result sums a load up and compares the store with it.
-func (r *running) result(ctx context.Context, s *stage) (LoadResult, error) {
+func (r *running) result(ctx context.Context, s *env) (LoadResult, error) {
 	lr := LoadResult{Load: r.Load, goesOn: r.goesOn}
 	if err := r.job.audit(ctx, r.ledger, &lr.Findings); err != nil {
 		return lr, err
@@ -112,22 +111,16 @@ const grace = time.Second
 func (r *Result) judge() {
 	for i := range r.Loads {
 		lr := &r.Loads[i]
-		lr.judgeAlways()
-		for _, p := range r.Scenario.Promises {
+		lr.judgeAlways(max(catchUpTime, r.Row.Network.CatchUp))
+		for _, p := range r.Row.promises() {
 			if p.Load == lr.Load.Name {
 				lr.judge(p)
 			}
 		}
-		if r.Scenario.Gap.Load == lr.Load.Name {
-			lr.judgeGap(r.Scenario.Gap)
-		}
 	}
-}
-
-func (lr *LoadResult) judgeGap(g Gap) {
-	lr.Known, lr.Problems, lr.Slow = lr.Problems, nil, nil
-	if len(lr.Known) == 0 {
-		lr.problem("all is as it must be; this is a gap no more: %s", g.Why)
+	// The first probe is not one of a series.
+	if most := r.Row.Scenario.MaxProbes; most > 0 && float64(r.Probes) > float64(most)*r.Took.Minutes()+1 {
+		r.problems = append(r.problems, fmt.Sprintf("%d probes in %v, want %d a minute at most", r.Probes, r.Took.Round(time.Second), most))
 	}
 }
 
@@ -142,7 +135,7 @@ func (lr *LoadResult) slow(format string, args ...any) {
 }
 
 // judgeAlways asserts what holds in every scenario.
-func (lr *LoadResult) judgeAlways() {
+func (lr *LoadResult) judgeAlways(catchUp time.Duration) {
 	if lr.Lost > 0 {
 		lr.problem("%d acknowledged writes are lost", lr.Lost)
 	}
@@ -150,10 +143,10 @@ func (lr *LoadResult) judgeAlways() {
 		lr.problem("%d twice", lr.Twice)
 	}
 	if lr.Late > 0 {
-		lr.slow("%d events were not reported within %v", lr.Late, catchUpTime)
+		lr.slow("%d events were not reported within %v", lr.Late, catchUp)
 	}
 	if lr.Denied > 0 {
-		lr.problem("%d writes were applied of which the caller was told that they were not", lr.Denied)
+		lr.problem("%d writes were applied whose error meant that they were not", lr.Denied)
 	}
 	if lr.Other > 0 {
 		lr.problem("%d errors of an unexpected kind: %v", lr.Other, lr.firstErrors())
@@ -169,6 +162,9 @@ func (lr *LoadResult) judgeAlways() {
 func (lr *LoadResult) judge(p Promise) {
 	if p.NoFailure && lr.Failed() > 0 {
 		lr.slow("%d of %d calls failed: %v", lr.Failed(), lr.Calls, lr.firstErrors())
+	}
+	if p.MayFail > 0 && float64(lr.Failed()) > p.MayFail*float64(lr.Calls) {
+		lr.slow("%d of %d calls failed, want %.0f%% at most: %v", lr.Failed(), lr.Calls, 100*p.MayFail, lr.firstErrors())
 	}
 	if p.SomeUnknown && lr.Unknown == 0 {
 		lr.problem("no call had an unknown outcome")

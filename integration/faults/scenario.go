@@ -10,7 +10,7 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// A Role is what the victim is in its cluster, at first.
+// A Role is what the pinned member is in its cluster, at first.
 type Role int
 
 const (
@@ -31,17 +31,17 @@ func (r Role) String() string {
 // A Scenario is what happens to a cluster of three members while callers make
 // calls, and what is promised to them.
 //
-// What always holds, and is not said here: no acknowledged write is lost, nothing
-// is applied twice that must not be, no caller is told that a write was not
-// applied when it was, no call ends with an error that is neither the context's
-// nor a *client.ClusterError, none outlives its deadline, and when all is over
-// every load goes on.
+// In every scenario and network, and so not repeated here: no acknowledged write
+// is lost, nothing is applied twice that must not be, no error means that a write
+// was not applied when it was, no call ends with an error that is neither
+// the context's nor a *client.ClusterError, none outlives its deadline, and when
+// all is over every load goes on.
 type Scenario struct {
 	Name string
 	// StrictWrites is that of the clients' configuration, which is else the
 	// default one.
 	StrictWrites bool
-	// Role is that of the victim.
+	// Role is that of the pinned member.
 	Role Role
 	// Loads are what callers do; nil means the everyday loads.
 	Loads []Load
@@ -52,27 +52,45 @@ type Scenario struct {
 	Length time.Duration
 	// Short is that in tests; it is one round where it is zero.
 	Short time.Duration
+	// FullOnly leaves the scenario out of tests.
+	FullOnly bool
+	// Once leaves the scenario out of networks that don't have it in their Only:
+	// what it shows is the same as in another scenario, or in the first network.
+	Once bool
+	// Needs is what a network must have.
+	Needs Need
 	// Promises are what is asserted besides.
 	Promises []Promise
-	// Gap is what is not as it should be yet.
-	Gap Gap
+	// MaxProbes bounds how many probes all clients send in a minute; zero means
+	// no bound.
+	MaxProbes int
 	// ByLoad makes a row of the table of each load.
 	ByLoad bool
 }
 
-// A Gap says of a load, and why, that some assertions about it are known to
-// fail. They don't count as failed; that none of them fails does.
-type Gap struct{ Load, Why string }
+// A Need is something that not every network has.
+type Need int
+
+const (
+	// RequestFaults are faults of single requests; proxies must see them, which
+	// over TLS they don't.
+	RequestFaults Need = 1 << iota
+	// Gateways are before the members.
+	Gateways
+)
 
 // A Promise is made to the callers of a load.
 type Promise struct {
 	Load string
-	// NoFailure says that every call succeeds.
+	// NoFailure means that every call succeeds.
 	NoFailure bool
-	// SomeUnknown says that some calls end with client.ErrOutcomeUnknown: where
+	// MayFail is the share of calls that may fail; zero means no bound, unless
+	// NoFailure is set.
+	MayFail float64
+	// SomeUnknown means that some calls end with client.ErrOutcomeUnknown: where
 	// none do, the scenario does not show what it is for.
 	SomeUnknown bool
-	// SomeResent says that some requests reach the servers twice.
+	// SomeResent means that some requests reach the servers twice.
 	SomeResent bool
 	// Call bounds every call, Stall the time without success; zero means none.
 	Call, Stall time.Duration
@@ -88,40 +106,41 @@ const (
 	scenarioTime = 3 * time.Minute
 )
 
-// Run runs the scenario on a new cluster, for the length. Its error is for what
-// kept it from being run; what was found is in the result.
-func (sc Scenario) Run(ctx context.Context, server harness.Server, length time.Duration) (result *Result, err error) {
+// Run runs the row on a new cluster, for the length. Its error is for what kept
+// it from being run; what was found is in the result.
+func (r Row) Run(ctx context.Context, server harness.Server, length time.Duration) (result *Result, err error) {
+	sc := r.Scenario
 	ctx, cancel := context.WithTimeout(ctx, length+scenarioTime)
 	defer cancel()
-	c, err := harness.StartCluster(ctx, server, harness.Options{Members: 3, Proxied: true})
+	c, network, err := r.Network.start(ctx, server)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("faults: %s: %w", r.Name(), err)
 	}
 	defer func() {
 		if err == nil && result != nil && len(result.Problems()) > 0 {
 			result.Logs = c.Logs()
 		}
+		network.close()
 		err = errors.Join(err, c.Close())
 	}()
-	s, err := newStage(c, sc.StrictWrites)
+	s, err := newEnv(c, network, sc.StrictWrites)
 	if err != nil {
 		return nil, err
 	}
-	if s.loads = sc.Loads; s.loads == nil {
-		s.loads = everyday()
-	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	s.loads = r.loads()
 	began := time.Now()
 	pulse := harness.TakePulse(ctx, c.Members())
-	running, err := sc.play(ctx, s, length)
+	running, err := r.run(ctx, s, length)
 	silence := pulse.Silence()
 	if err != nil {
-		return nil, fmt.Errorf("faults: %s: %w\n%s", sc.Name, err, c.Logs())
+		return nil, fmt.Errorf("faults: %s: %w\n%s", r.Name(), err, c.Logs())
 	}
-	result = &Result{Scenario: sc, Took: time.Since(began), Silence: silence}
-	for _, r := range running {
-		lr, err := r.result(ctx, s)
+	result = &Result{Row: r, Took: time.Since(began), Silence: silence, Probes: s.probes()}
+	for _, load := range running {
+		lr, err := load.result(ctx, s)
 		if err != nil {
-			return nil, fmt.Errorf("faults: %s: audit of %s: %w", sc.Name, r.Name, err)
+			return nil, fmt.Errorf("faults: %s: audit of %s: %w", r.Name(), load.Name, err)
 		}
 		result.Loads = append(result.Loads, lr)
 	}
@@ -129,41 +148,41 @@ func (sc Scenario) Run(ctx context.Context, server harness.Server, length time.D
 	return result, nil
 }
 
-// play lets the callers work while the steps are taken.
-func (sc Scenario) play(ctx context.Context, s *stage, length time.Duration) ([]*running, error) {
-	loads, err := sc.prepare(ctx, s)
+// run lets the callers work while the steps are taken.
+func (r Row) run(ctx context.Context, s *env, length time.Duration) ([]*running, error) {
+	loads, err := r.Scenario.prepare(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	calls, lasting := newTroupe(ctx, cancel), newTroupe(ctx, cancel)
-	for _, r := range loads {
-		if r.Lasting {
-			lasting.work(r)
+	calls, lasting := newGroup(ctx, cancel), newGroup(ctx, cancel)
+	for _, l := range loads {
+		if l.Lasting {
+			lasting.work(l)
 		} else {
-			calls.work(r)
+			calls.work(l)
 		}
 	}
-	err = sc.takeSteps(ctx, s, length)
+	err = r.Scenario.takeSteps(ctx, s, length)
 	calm := time.Now()
 	if err == nil {
-		err = goOnSince(ctx, loads, calm)
+		err = goOnSince(ctx, s, loads, calm)
 	}
 	calls.stop()
 	if err == nil {
-		err = catchUp(ctx, loads)
+		err = catchUp(ctx, s, loads)
 	}
 	lasting.cancel()
 	lasting.stop()
-	for _, r := range loads {
-		r.goesOn = r.ledger.succeededSince(calm)
+	for _, l := range loads {
+		l.goesOn = l.ledger.succeededSince(calm)
 	}
 	return loads, err
 }
 
 // takeSteps takes them, round after round, and waits for a healthy cluster.
-func (sc Scenario) takeSteps(ctx context.Context, s *stage, length time.Duration) error {
+func (sc Scenario) takeSteps(ctx context.Context, s *env, length time.Duration) error {
 	if err := pause(ctx, warmUp); err != nil {
 		return err
 	}
@@ -178,10 +197,13 @@ func (sc Scenario) takeSteps(ctx context.Context, s *stage, length time.Duration
 	return s.cluster.WaitHealthy(ctx)
 }
 
-// prepare writes what must be there, chooses the victim, and makes the clients.
-func (sc Scenario) prepare(ctx context.Context, s *stage) ([]*running, error) {
+// prepare writes what must be there, chooses the pinned member, and makes the clients.
+func (sc Scenario) prepare(ctx context.Context, s *env) ([]*running, error) {
 	first := map[string]string{readKey: readValue}
 	for _, l := range s.loads {
+		if l.Name != swaps {
+			continue
+		}
 		for caller := range l.Callers {
 			first[counterKey(caller)] = "0"
 		}
@@ -201,11 +223,11 @@ func (sc Scenario) prepare(ctx context.Context, s *stage) ([]*running, error) {
 	if err := s.choose(ctx, sc.Role); err != nil {
 		return nil, err
 	}
-	return s.cast(ctx)
+	return s.workers(ctx)
 }
 
-// cast makes the callers of each load, with a client of their own.
-func (s *stage) cast(ctx context.Context) ([]*running, error) {
+// workers makes the callers of each load, with a client of their own.
+func (s *env) workers(ctx context.Context) ([]*running, error) {
 	all := make([]*running, 0, len(s.loads))
 	for _, l := range s.loads {
 		c, err := s.newClient(ctx)
@@ -222,12 +244,15 @@ func (s *stage) cast(ctx context.Context) ([]*running, error) {
 }
 
 // goOnSince lets the loads go on for a while, and waits for those that still
-// hang in a call; when that does not help, their results tell.
-func goOnSince(ctx context.Context, loads []*running, calm time.Time) error {
+// hang in a call; when that does not help, their results show it.
+func goOnSince(ctx context.Context, s *env, loads []*running, calm time.Time) error {
+	if err := s.writeSentinel(ctx, loads); err != nil {
+		return err
+	}
 	if err := pause(ctx, afterwards); err != nil {
 		return err
 	}
-	waitCtx, cancel := context.WithTimeout(ctx, callDeadline)
+	waitCtx, cancel := context.WithTimeout(ctx, max(callDeadline, s.network.CatchUp))
 	defer cancel()
 	err := harness.Until(waitCtx, func(context.Context) error {
 		for _, r := range loads {
@@ -244,13 +269,15 @@ func goOnSince(ctx context.Context, loads []*running, calm time.Time) error {
 }
 
 // catchUp waits until the watches have reported what was written; when they
-// don't in time, their audit tells.
-func catchUp(ctx context.Context, loads []*running) error {
-	catchCtx, cancel := context.WithTimeout(ctx, catchUpTime)
+// don't in time, their audit shows it.
+func catchUp(ctx context.Context, s *env, loads []*running) error {
+	catchCtx, cancel := context.WithTimeout(ctx, max(catchUpTime, s.network.CatchUp))
 	defer cancel()
 	for _, r := range loads {
 		r.ledger.close(time.Now())
-		if w, ok := r.job.(*watcher); ok {
+	}
+	for _, r := range loads {
+		if w, ok := r.job.(interface{ caughtUp(context.Context) error }); ok {
 			if err := harness.Until(catchCtx, w.caughtUp); err != nil && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -259,8 +286,8 @@ func catchUp(ctx context.Context, loads []*running) error {
 	return nil
 }
 
-// A troupe is loads that begin and end together.
-type troupe struct {
+// A group is loads that begin and end together.
+type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	fail   context.CancelCauseFunc
@@ -268,13 +295,13 @@ type troupe struct {
 	wg     sync.WaitGroup
 }
 
-func newTroupe(ctx context.Context, fail context.CancelCauseFunc) *troupe {
-	t := &troupe{fail: fail, ended: make(chan struct{})}
+func newGroup(ctx context.Context, fail context.CancelCauseFunc) *group {
+	t := &group{fail: fail, ended: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(ctx)
 	return t
 }
 
-func (t *troupe) work(r *running) {
+func (t *group) work(r *running) {
 	t.wg.Go(func() {
 		if err := r.work(t.ctx, t.ended); err != nil {
 			t.fail(err)
@@ -283,7 +310,7 @@ func (t *troupe) work(r *running) {
 }
 
 // stop waits for the calls on their way. Lasting ones end with cancel.
-func (t *troupe) stop() {
+func (t *group) stop() {
 	close(t.ended)
 	t.wg.Wait()
 	t.cancel()

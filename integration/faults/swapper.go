@@ -12,7 +12,7 @@ import (
 type swapper struct {
 	unprepared
 	keys     client.KeysAPI
-	stage    *stage
+	env      *env
 	counters []counter // by caller
 }
 
@@ -24,8 +24,8 @@ type counter struct {
 	unknown      int  // swaps
 }
 
-func newSwapper(l Load, s *stage, c client.Client) job {
-	return &swapper{stage: s, keys: client.NewKeysAPI(c), counters: make([]counter, l.Callers)}
+func newSwapper(l Load, s *env, c client.Client) job {
+	return &swapper{env: s, keys: client.NewKeysAPI(c), counters: make([]counter, l.Callers)}
 }
 
 func counterKey(caller int) string { return fmt.Sprintf("/counters/%d", caller) }
@@ -63,7 +63,7 @@ func (c *counter) look(ctx context.Context, keys client.KeysAPI, key string) err
 // audit finds as many swaps as were acknowledged, and no more besides than there
 // were of unknown outcome.
 func (w *swapper) audit(ctx context.Context, _ *ledger, f *Findings) error {
-	contents, err := w.stage.contents(ctx, "/counters")
+	contents, err := w.env.contents(ctx, "/counters")
 	if err != nil {
 		return err
 	}

@@ -12,25 +12,25 @@ import (
 // A watcher watches what the load of sets writes.
 type watcher struct {
 	unprepared
-	stage    *stage
+	env      *env
 	watchers []client.Watcher // by caller
 
 	mu   sync.Mutex // guards the fields below
-	seen []sight    // by caller
+	seen []record   // by caller
 }
 
-// A sight is what one caller has seen.
-type sight struct {
+// A record is what one caller has seen.
+type record struct {
 	events map[string]int // by key
 	index  uint64         // of the last event
 	twice  int            // events at or below the last one's index
 }
 
-func newWatcher(l Load, s *stage, c client.Client) job {
-	w := &watcher{stage: s}
+func newWatcher(l Load, s *env, c client.Client) job {
+	w := &watcher{env: s}
 	for range l.Callers {
 		w.watchers = append(w.watchers, client.NewKeysAPI(c).Watcher(setsDir, &client.WatcherOptions{AfterIndex: s.index, Recursive: true}))
-		w.seen = append(w.seen, sight{events: map[string]int{}, index: s.index})
+		w.seen = append(w.seen, record{events: map[string]int{}, index: s.index})
 	}
 	return w
 }
@@ -53,7 +53,7 @@ func (w *watcher) call(ctx context.Context, caller, _ int) (wrote bool, err erro
 
 // missing counts the acknowledged sets that callers have not seen.
 func (w *watcher) missing() int {
-	acked := w.stage.ledgers[sets].all()
+	acked := w.env.ledgers[sets].all()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	missing := 0
@@ -78,7 +78,7 @@ func (w *watcher) caughtUp(context.Context) error {
 // audit looks for what was not reported: events up to the last one that was are
 // lost.
 func (w *watcher) audit(ctx context.Context, _ *ledger, f *Findings) error {
-	contents, err := w.stage.contents(ctx, setsDir)
+	contents, err := w.env.contents(ctx, setsDir)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (w *watcher) audit(ctx context.Context, _ *ledger, f *Findings) error {
 		}
 		f.Twice += seen.twice
 		for _, n := range seen.events {
-			if w.stage.strict {
+			if w.env.strict {
 				f.Twice += n - 1
 			}
 		}

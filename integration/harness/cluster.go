@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,7 +59,8 @@ type Cluster struct {
 	dir     string
 	ownDir  bool
 	members []*Member
-	named   int // how many members have got a name
+	named   int       // how many members have got a name
+	files   *tlsFiles // nil before they are written, and without TLS
 	health  *http.Client
 
 	partition partition
@@ -79,10 +81,7 @@ func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
 		}
 		c.dir, c.ownDir = dir, true
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	if o.TLS != nil {
-		transport.TLSClientConfig = o.TLS.clientConfig()
-	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.tlsConfig()}
 	c.health = &http.Client{Transport: transport, Timeout: 2 * time.Second}
 
 	for try := 1; ; try++ {
@@ -245,6 +244,14 @@ func (c *Cluster) Logs() string {
 	return b.String()
 }
 
+// tlsConfig is that of the harness itself as a client; nil without TLS.
+func (c *Cluster) tlsConfig() *tls.Config {
+	if c.options.TLS == nil {
+		return nil
+	}
+	return c.options.TLS.clientConfig()
+}
+
 func (c *Cluster) scheme() string {
 	if c.options.TLS != nil {
 		return "https"
@@ -259,6 +266,22 @@ func (c *Cluster) initialCluster() string {
 		pairs = append(pairs, m.name+"="+m.peerURL)
 	}
 	return strings.Join(pairs, ",")
+}
+
+// tlsFlags returns the flags of the servers' certificates, whose files are written
+// once: a server may be reading them while another is started.
+func (c *Cluster) tlsFlags() ([]string, error) {
+	if c.options.TLS == nil {
+		return nil, nil
+	}
+	if c.files == nil {
+		files, err := c.options.TLS.write(c.dir)
+		if err != nil {
+			return nil, err
+		}
+		c.files = &files
+	}
+	return c.files.flags(), nil
 }
 
 // file names a file in the cluster's directory.

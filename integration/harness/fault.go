@@ -23,6 +23,16 @@ const (
 	Stall
 	// Slow holds the answer back for Delay.
 	Slow
+	// CutMidEvent holds the answer back for Delay, passes its header and half of
+	// its first line, which is an event of a watch, then closes the connection in
+	// an orderly way.
+	CutMidEvent
+	// CutAfterHeader holds the answer back for Delay, passes its header alone, then
+	// closes as CutMidEvent does.
+	CutAfterHeader
+	// EmptyAnswer holds the answer back for Delay, passes its header and a body that
+	// is complete and empty, then closes.
+	EmptyAnswer
 )
 
 // A Match selects requests; empty fields match all.
@@ -45,7 +55,7 @@ type Fault struct {
 	// When is asked of each request that matches, unless it is nil, whether the
 	// fault befalls it. It must not use the proxy.
 	When func(path string) bool
-	// Delay is for Slow.
+	// Delay is for Slow, CutMidEvent, CutAfterHeader and EmptyAnswer.
 	Delay time.Duration
 }
 
@@ -66,11 +76,12 @@ func (p *Proxy) Inject(faults ...Fault) {
 	}
 }
 
-// Clear takes all faults away. Requests they have befallen stay as they are.
+// Clear removes all faults, and ends [Proxy.BlackholeAll] for new connections.
+// Requests that a fault has befallen stay as they are.
 func (p *Proxy) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.faults = nil
+	p.faults, p.swallows = nil, false
 }
 
 // record notes a request, and gives the fault that befalls it, or a zero one.

@@ -44,6 +44,10 @@ func (m *Member) Name() string { return m.name }
 // ClientURL returns where the member serves clients.
 func (m *Member) ClientURL() string { return m.clientURL }
 
+// DirectURL returns where the member itself listens for clients, behind the proxy
+// if there is one.
+func (m *Member) DirectURL() string { return m.listenClient }
+
 // PeerURL returns where the member serves its peers.
 func (m *Member) PeerURL() string { return m.peerURL }
 
@@ -186,13 +190,11 @@ func (m *Member) run(ctx context.Context, state string) error {
 	if c.server.knowsV2() {
 		args = append(args, "--enable-v2="+strconv.FormatBool(!c.options.DisableV2))
 	}
-	if c.options.TLS != nil {
-		files, err := c.options.TLS.write(c.dir)
-		if err != nil {
-			return err
-		}
-		args = append(args, files.flags()...)
+	tlsFlags, err := c.tlsFlags()
+	if err != nil {
+		return err
 	}
+	args = append(args, tlsFlags...)
 	p, err := startProcess(ctx, m.logFile(), c.server.Path, append(args, c.options.Flags...)...)
 	if err != nil {
 		return err

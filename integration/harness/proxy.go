@@ -20,6 +20,8 @@ type Proxy struct {
 	// empty for those who have not told it. Nil means never.
 	cut     func(from string) bool
 	raw     bool // passes on bytes, not requests
+	link    Link // of a raw proxy
+	port    int  // to be given back; zero: it is its member's
 	serving sync.WaitGroup
 
 	mu       sync.Mutex   // guards the fields below
@@ -28,6 +30,8 @@ type Proxy struct {
 	faults   []*Fault
 	log      []*seen
 	accepted int
+	swallows bool // new connections, too
+	turn     int  // of the targets of the link
 }
 
 // A passing is one connection of a client through a proxy.
@@ -71,8 +75,11 @@ func (p *Proxy) serve(l net.Listener) {
 		p.mu.Lock()
 		p.accepted++
 		p.conns[c] = struct{}{}
-		refuses := p.listener != l
+		refuses, swallows := p.listener != l, p.swallows
 		p.mu.Unlock()
+		if swallows {
+			c.swallow()
+		}
 		if refuses {
 			c.reset() // It came in at the last moment.
 		}
@@ -124,6 +131,15 @@ func (p *Proxy) Reset() { p.each(passing.reset) }
 // for ever. New ones are served.
 func (p *Proxy) Blackhole() { p.each(passing.swallow) }
 
+// BlackholeAll makes all connections, and all new ones until [Proxy.Clear],
+// swallow what comes.
+func (p *Proxy) BlackholeAll() {
+	p.mu.Lock()
+	p.swallows = true
+	p.mu.Unlock()
+	p.Blackhole()
+}
+
 // LoseAnswers makes all existing connections swallow what comes from the server,
 // for ever, while they pass on what comes from the client: what is asked for is
 // done, and nobody hears of it. New ones are served. It is for raw proxies;
@@ -166,6 +182,20 @@ func (p *Proxy) close() {
 // dialTimeout bounds how long a proxy waits for its server to accept.
 const dialTimeout = 10 * time.Second
 
-func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
-	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", p.target)
+// dial connects to the target, or to the next one of the link's that accepts.
+func (p *Proxy) dial(ctx context.Context) (conn net.Conn, err error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if len(p.link.Targets) == 0 {
+		return dialer.DialContext(ctx, "tcp", p.target)
+	}
+	for range p.link.Targets {
+		p.mu.Lock()
+		target := p.link.Targets[p.turn%len(p.link.Targets)]
+		p.turn++
+		p.mu.Unlock()
+		if conn, err = dialer.DialContext(ctx, "tcp", target); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }

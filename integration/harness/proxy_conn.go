@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -101,7 +102,9 @@ func (c *proxyConn) handle(req *http.Request) bool {
 	defer func() { _ = resp.Body.Close() }()
 	p.update(s, func(s *seen) { s.answered = true })
 	if err := c.answer(resp, fault); err != nil {
-		c.reset()
+		if !errors.Is(err, errCut) {
+			c.reset()
+		}
 		return false
 	}
 	return !resp.Close && !req.Close
@@ -135,16 +138,56 @@ func (c *proxyConn) answer(resp *http.Response, fault Fault) error {
 	case ResetMidBody, StallMidBody:
 		return c.answerHalf(resp, fault.Kind)
 	case Slow:
-		timer := time.NewTimer(fault.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-c.ctx.Done():
-			return context.Cause(c.ctx)
+		if err := c.wait(fault.Delay); err != nil {
+			return err
 		}
+	case CutMidEvent, CutAfterHeader, EmptyAnswer:
+		return c.answerStart(resp, fault)
 	case ResetBeforeHeaders, Stall: // Handled before.
 	}
 	return resp.Write(toClient{c})
+}
+
+// wait returns after d, or with the error of the connection that ended first.
+func (c *proxyConn) wait(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+// errCut ends a connection in an orderly way.
+var errCut = errors.New("harness: cut")
+
+// answerStart passes the header, with CutMidEvent half of the first line, and with
+// EmptyAnswer the end of the body.
+func (c *proxyConn) answerStart(resp *http.Response, fault Fault) error {
+	if err := c.wait(fault.Delay); err != nil {
+		return err
+	}
+	start, err := httputil.DumpResponse(resp, false)
+	if err != nil {
+		return err
+	}
+	if fault.Kind == CutMidEvent {
+		line, err := bufio.NewReader(resp.Body).ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		half := line[:len(line)/2]
+		start = fmt.Appendf(start, "%x\r\n%s\r\n", len(half), half) // Replies of watches are chunked.
+	}
+	if fault.Kind == EmptyAnswer {
+		start = append(start, "0\r\n\r\n"...)
+	}
+	if _, err := (toClient{c}).Write(start); err != nil {
+		return err
+	}
+	return errCut
 }
 
 // answerHalf passes the header and half the body.

@@ -33,8 +33,9 @@ func TakePulse(ctx context.Context, members []*Member) *Pulse {
 	if len(members) == 1 {
 		query = ""
 	}
-	for i := range members {
+	for i, m := range members {
 		p.last[i] = time.Now()
+		p.transport.TLSClientConfig = m.cluster.tlsConfig()
 	}
 	for i, m := range members {
 		p.wg.Go(func() { p.beat(ctx, i, m.ClientURL()+"/v2/keys/"+query) })

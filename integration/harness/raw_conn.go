@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 // A rawConn is one connection of a client through a raw proxy, with the proxy's
@@ -14,6 +15,7 @@ type rawConn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 	client net.Conn
+	idle   *time.Timer // ends the connection; nil without Link.IdleTimeout
 
 	swallowsRequests, swallowsAnswers atomic.Bool
 }
@@ -21,6 +23,9 @@ type rawConn struct {
 func newRawConn(p *Proxy, client net.Conn) *rawConn {
 	c := &rawConn{proxy: p, client: client}
 	c.ctx, c.cancel = context.WithCancel(p.ctx)
+	if p.link.IdleTimeout > 0 {
+		c.idle = time.AfterFunc(p.link.IdleTimeout, c.cancel)
+	}
 	return c
 }
 
@@ -37,26 +42,87 @@ func (c *rawConn) serve() {
 	context.AfterFunc(c.ctx, func() {
 		_ = server.Close()
 		_ = c.client.Close()
+		if c.idle != nil {
+			c.idle.Stop()
+		}
 	})
+	link := c.proxy.link
+	if link.SwallowAfter > 0 {
+		swallow := time.AfterFunc(link.SwallowAfter, c.swallow)
+		defer swallow.Stop()
+	}
 	answers := make(chan struct{})
 	go func() {
 		defer close(answers)
-		c.pass(c.client, server, &c.swallowsAnswers)
+		c.pass(c.client, server, &c.swallowsAnswers, 0)
 	}()
-	c.pass(server, c.client, &c.swallowsRequests)
+	// The client's handshake was with this proxy; the way to the server and back
+	// that it would have taken is waited for before the first byte.
+	c.pass(server, c.client, &c.swallowsRequests, 2*link.Delay)
 	<-answers
 }
 
+// A piece is what was read at once, and when it is due at the other end.
+type piece struct {
+	bytes []byte
+	due   time.Time
+}
+
+// maxPieces bounds what is on its way in one direction.
+const maxPieces = 1024
+
 // pass copies until either connection ends, and then ends both. What comes while
 // swallows holds is lost; after a loss nothing may follow, or the other side
-// would read nonsense.
-func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool) {
+// would read nonsense. Each byte arrives after the link's delay, and none sooner
+// than after setup.
+func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool, setup time.Duration) {
 	defer c.cancel()
+	delay := c.proxy.link.Delay
+	if delay == 0 {
+		c.read(from, func(b []byte) error { return c.write(to, b, swallows) })
+		return
+	}
+	ready := time.Now().Add(setup + delay)
+	pieces, written := make(chan piece, maxPieces), make(chan struct{})
+	go func() {
+		defer close(written)
+		for p := range pieces {
+			select {
+			case <-time.After(time.Until(p.due)):
+			case <-c.ctx.Done():
+				continue
+			}
+			if c.write(to, p.bytes, swallows) != nil {
+				c.cancel()
+			}
+		}
+	}()
+	c.read(from, func(b []byte) error {
+		due := time.Now().Add(delay)
+		if due.Before(ready) {
+			due = ready
+		}
+		select {
+		case pieces <- piece{append([]byte(nil), b...), due}:
+			return nil
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
+	})
+	close(pieces)
+	<-written // What was read before the end still arrives.
+}
+
+// read calls do with what comes, until either side has ended.
+func (c *rawConn) read(from io.Reader, do func([]byte) error) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && !swallows.Load() {
-			if _, failed := to.Write(buffer[:n]); failed != nil {
+		if n > 0 {
+			if c.idle != nil {
+				c.idle.Reset(c.proxy.link.IdleTimeout)
+			}
+			if do(buffer[:n]) != nil {
 				return
 			}
 		}
@@ -64,6 +130,14 @@ func (c *rawConn) pass(to io.Writer, from io.Reader, swallows *atomic.Bool) {
 			return
 		}
 	}
+}
+
+func (c *rawConn) write(to io.Writer, b []byte, swallows *atomic.Bool) error {
+	if swallows.Load() {
+		return nil
+	}
+	_, err := to.Write(b)
+	return err
 }
 
 // reset implements passing, with a RST to the client.

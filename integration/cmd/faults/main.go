@@ -1,6 +1,6 @@
 // Faults runs the scenarios of package faults on real clusters of three etcd
-// members and prints a Markdown table of what they showed. It exits with 1 when
-// an assertion fails.
+// members, in each network to which they apply, and prints a Markdown table of
+// what they showed. It exits with 1 when an assertion fails.
 package main
 
 import (
@@ -12,6 +12,9 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,7 +26,11 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.run, "run", "", "run the scenarios whose name matches this `regexp`")
+	flag.StringVar(&o.network, "network", "", "run them in the networks whose name matches this `regexp`")
 	flag.DurationVar(&o.length, "for", 0, "for how long faults follow each other in each scenario (default: as its table says)")
+	flag.IntVar(&o.parallel, "parallel", 4, "run `n` rows at a time")
+	flag.BoolVar(&o.short, "short", false, "run the rows of the short form only, at their short length")
+	flag.BoolVar(&o.list, "list", false, "print the names of the rows, and run none")
 	flag.BoolVar(&o.all, "v", false, "print a row for each load")
 	flag.BoolVar(&o.etcd34, "etcd34", false, "run the installed etcd 3.4 in place of 3.5")
 	flag.Parse()
@@ -37,18 +44,46 @@ func main() {
 }
 
 // errFailed is for assertions that have been printed.
-var errFailed = errors.New("not all is as it must be")
+var errFailed = errors.New("some assertions failed")
 
 type options struct {
-	run         string
-	length      time.Duration
-	all, etcd34 bool
+	run, network             string
+	length                   time.Duration
+	parallel                 int
+	all, etcd34, short, list bool
+}
+
+// rows returns those that are selected.
+func (o options) rows() (rows []faults.Row, err error) {
+	scenarios, err := regexp.Compile(o.run)
+	if err != nil {
+		return nil, err
+	}
+	networks, err := regexp.Compile(o.network)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range faults.Rows() {
+		if scenarios.MatchString(row.Scenario.Name) && networks.MatchString(row.Network.Name) && (!o.short || row.IsShort()) {
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("no row has a scenario that matches %q in a network that matches %q", o.run, o.network)
+	}
+	return rows, nil
 }
 
 func (o options) main(ctx context.Context) error {
-	chosen, err := regexp.Compile(o.run)
+	rows, err := o.rows()
 	if err != nil {
 		return err
+	}
+	if o.list {
+		for _, row := range rows {
+			fmt.Println(row.Name())
+		}
+		return nil
 	}
 	note("building etcd (the first time takes minutes, then a second) …")
 	server, err := o.server(ctx)
@@ -56,35 +91,13 @@ func (o options) main(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	var results []*faults.Result
-	for _, sc := range faults.Scenarios() {
-		if !chosen.MatchString(sc.Name) {
-			continue
-		}
-		length := sc.Length
-		if o.length > 0 {
-			length = o.length
-		}
-		note(sc.Name + " …")
-		result, err := sc.Run(ctx, server, length)
-		if err != nil {
-			return err
-		}
-		results = append(results, result)
-		if t, ok := client.DefaultTransport.(*http.Transport); ok {
-			t.CloseIdleConnections()
-		}
-	}
-	if len(results) == 0 {
-		return fmt.Errorf("no scenario matches %q", o.run)
+	results, failed := o.runAll(ctx, server, rows)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	fmt.Print(faults.Report(results, o.all))
-	note(fmt.Sprintf("%d scenarios on %s in %v", len(results), server, time.Since(began).Round(time.Second)))
-	failed := false
+	note(fmt.Sprintf("%d rows on %s in %v", len(results), server, time.Since(began).Round(time.Second)))
 	for _, r := range results {
-		for _, problem := range r.Known() {
-			note("known: " + problem)
-		}
 		for _, problem := range r.Problems() {
 			failed = true
 			note("FAILED: " + problem)
@@ -96,6 +109,62 @@ func (o options) main(ctx context.Context) error {
 	return nil
 }
 
+// rounds is how often a row is run on a machine that is too busy to tell.
+const rounds = 2
+
+// runAll runs the rows, so many at a time, and returns their results in order,
+// and whether one could not be run.
+func (o options) runAll(ctx context.Context, server harness.Server, rows []faults.Row) (results []*faults.Result, failed bool) {
+	results = make([]*faults.Result, len(rows))
+	errs := make([]error, len(rows))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range max(1, o.parallel) {
+		wg.Go(func() {
+			for i := range next {
+				results[i], errs[i] = rows[i].RunUntilConclusive(ctx, server, o.lengthOf(rows[i]), rounds)
+				note(rows[i].Name() + ": " + status(results[i], errs[i]))
+			}
+		})
+	}
+	for i := range rows {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	wg.Wait()
+	if t, ok := client.DefaultTransport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+	failed = slices.ContainsFunc(errs, func(err error) bool { return err != nil })
+	return slices.DeleteFunc(results, func(r *faults.Result) bool { return r == nil }), failed
+}
+
+func status(r *faults.Result, err error) string {
+	switch {
+	case err != nil:
+		text, _, _ := strings.Cut(err.Error(), "\n") // The logs of the servers follow.
+		return "FAILED: " + text
+	case len(r.Problems()) > 0:
+		return fmt.Sprintf("%d problems, %v", len(r.Problems()), r.Took.Round(time.Second))
+	default:
+		return fmt.Sprintf("ok, %v", r.Took.Round(time.Second))
+	}
+}
+
+func (o options) lengthOf(row faults.Row) time.Duration {
+	switch {
+	case o.length > 0:
+		return o.length
+	case o.short:
+		return row.Scenario.Short
+	default:
+		return row.Length()
+	}
+}
+
 func (o options) server(ctx context.Context) (harness.Server, error) {
 	if o.etcd34 {
 		return harness.InstalledEtcd34(ctx)
@@ -103,5 +172,5 @@ func (o options) server(ctx context.Context) (harness.Server, error) {
 	return harness.BuildEtcd35(ctx)
 }
 
-// note tells what goes on, apart from the table.
+// note reports progress, apart from the table.
 func note(text string) { fmt.Fprintln(os.Stderr, text) }
