@@ -141,10 +141,10 @@ type Error struct {
 	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server has none to say
 
 	StatusCode int    `json:"-"` // HTTP status of the reply; 0 when the client refused the call itself
-	Endpoint   string `json:"-"` // who said it, without credentials
+	Endpoint   string `json:"-"` // which endpoint answered, without credentials
 }
 
-// Error gives code, message, cause and index on one line.
+// Error returns code, message, cause and index on one line.
 func (e Error) Error() string {
 	return oneLine(fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index))
 }
@@ -188,16 +188,22 @@ func (e Error) Is(target error) bool {
 
 // ReplyError is any other reply that is not the answer a call needs: an error
 // of the members, auth or version API, the page of a proxy, or a body that is
-// not what etcd says. Nothing of it is thrown away.
+// not of etcd's form. Nothing of it is thrown away.
 type ReplyError struct {
-	Endpoint   string // who said it, without credentials
+	Endpoint   string // which endpoint answered, without credentials
 	StatusCode int    // HTTP status
 	Message    string // the server's message, when it sent {"message": …}
 	Body       string // the first 512 bytes of a body of another form
 	Err        error  // ErrInvalidJSON, ErrEmptyBody, ErrResponseTooLarge, ErrV2NotEnabled, a read error, or nil
 }
 
-// Error names the endpoint, the status and what was said, on one line.
+// noLeaderHint is added to the text of replies with status 500 and 503 in which etcd
+// does not name the reason. Programs look for "has no leader".
+const noLeaderHint = " (perhaps etcd has no leader)"
+
+// Error returns the endpoint, the status and what the reply was, on one line. A reply
+// of status 500 or 503 in which etcd does not name the reason has the words "has no
+// leader" in it, as a possible cause.
 func (e *ReplyError) Error() string {
 	var b strings.Builder
 	b.WriteString("client: ")
@@ -215,10 +221,20 @@ func (e *ReplyError) Error() string {
 	default:
 		b.WriteString("unexpected reply")
 	}
+	if e.mayLackLeader() {
+		b.WriteString(noLeaderHint)
+	}
 	if e.Body != "" {
 		fmt.Fprintf(&b, ": body %q", e.Body)
 	}
 	return oneLine(b.String())
+}
+
+// mayLackLeader reports whether the reply may be that of a member without a leader:
+// such a member answers the members and auth APIs with {"message":"Internal Server
+// Error"}, and what stands before it with a page of its own.
+func (e *ReplyError) mayLackLeader() bool {
+	return (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusServiceUnavailable) && !isEtcdMessage(e.Message)
 }
 
 // oneLine keeps a server's line breaks out of an error's text.
@@ -226,7 +242,7 @@ func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *ReplyError) Unwrap() error { return e.Err }
 
 // InvalidInputError means that the client refused a call before sending
@@ -246,7 +262,7 @@ func (e *InvalidInputError) Error() string {
 	return fmt.Sprintf("client: invalid %s %q: %s", e.Field, e.Value, e.Reason)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *InvalidInputError) Unwrap() error { return e.Err }
 
 // IsKeyNotFound reports whether err is, wraps or holds an [Error] that says

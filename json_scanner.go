@@ -9,7 +9,6 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -300,39 +299,25 @@ func (s *scanner) name() ([]byte, bool) {
 // skipString reads a string that nobody wants, and checks it.
 func (s *scanner) skipString() bool { return s.eachPart(func([]byte) bool { return true }) }
 
-// longText reads a string of any length. It collects the parts, and copies them
-// once: so it allocates twice as much as the string is long, and not what doubling
-// a buffer would take.
+// longText reads a string of any length, in chunks.
 func (s *scanner) longText() (string, bool) {
-	const smallest, largest = windowSize, 256 << 10
-	var chunks [][]byte
-	length, size := 0, smallest
+	var c chunks
 	ok := s.eachPart(func(part []byte) bool {
-		length += len(part)
 		for len(part) > 0 {
-			last := len(chunks) - 1
-			if last < 0 || len(chunks[last]) == cap(chunks[last]) {
-				if !s.charge(size) {
-					return false
-				}
-				chunks = append(chunks, make([]byte, 0, size))
-				last, size = last+1, min(2*size, largest)
+			room, allocated := c.room()
+			if !s.charge(allocated) {
+				return false
 			}
-			chunk := chunks[last]
-			n := copy(chunk[len(chunk):cap(chunk)], part)
-			chunks[last], part = chunk[:len(chunk)+n], part[n:]
+			n := copy(room, part)
+			c.add(n)
+			part = part[n:]
 		}
 		return true
 	})
-	if !ok || !s.charge(length) {
+	if !ok || !s.charge(c.length) {
 		return "", false
 	}
-	var text strings.Builder
-	text.Grow(length)
-	for _, chunk := range chunks {
-		text.Write(chunk)
-	}
-	return text.String(), true
+	return c.text(), true
 }
 
 // eachPart reads the string that comes next, and calls add with one part of its

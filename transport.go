@@ -73,6 +73,7 @@ type reply struct {
 	header   http.Header
 	body     []byte
 	http     *http.Response
+	repeated bool // an earlier attempt of this call may have been applied
 }
 
 // The header fields that servers tell about themselves in, in canonical form.
