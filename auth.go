@@ -39,7 +39,7 @@ const (
 // Source: etcd v2 auth API documentation.
 type AuthAPI interface {
 	// Enable switches authentication on. There must be a user "root". From then
-	// on these APIs need root's credentials; whoever has none is the role
+	// on these APIs need root's credentials; requests without any have the role
 	// "guest", which has all permissions on keys until it is changed.
 	Enable(ctx context.Context) error
 

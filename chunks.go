@@ -7,14 +7,15 @@ import (
 )
 
 const (
-	firstChunk   = 32 << 10
-	largestChunk = 256 << 10
+	smallestChunk = 512
+	largestChunk  = 256 << 10
 )
 
-// chunks collects bytes of which it is not known how many will come. They are copied
-// once, at the end: that allocates about twice their number, and not up to four times
-// as much, which doubling a buffer takes.
+// chunks collects bytes whose number is not known beforehand. They are copied once, at
+// the end: that allocates about twice their number, and not up to four times as much,
+// which doubling a buffer takes.
 type chunks struct {
+	first  int // the size of the first chunk; 0: small
 	list   [][]byte
 	length int
 }
@@ -23,7 +24,7 @@ type chunks struct {
 func (c *chunks) room() (room []byte, allocated int) {
 	last := len(c.list) - 1
 	if last < 0 || len(c.list[last]) == cap(c.list[last]) {
-		allocated = firstChunk
+		allocated = max(c.first, smallestChunk)
 		if last >= 0 {
 			allocated = min(2*cap(c.list[last]), largestChunk)
 		}
@@ -65,10 +66,13 @@ func (c *chunks) bytes() []byte {
 
 // readWithin reads a body to its end. Of a longer one than limit it returns the first
 // limit bytes and an ErrResponseTooLarge, of one that breaks off what came and a
-// bodyReadError. It allocates at most 2.2 times limit, whatever a Content-Length
-// declares.
-func readWithin(body io.Reader, limit int64) ([]byte, error) {
+// bodyReadError. declared is the length that the header declares, or -1; it is trusted
+// for small bodies only. It allocates at most 2.2 times limit, or a chunk.
+func readWithin(body io.Reader, declared, limit int64) ([]byte, error) {
 	var c chunks
+	if 0 < declared && declared < largestChunk {
+		c.first = int(declared) + 1 // to see the end without another chunk
+	}
 	for empty := 0; ; {
 		room, _ := c.room()
 		n, err := body.Read(room)

@@ -295,16 +295,16 @@ func TestReadWithin(t *testing.T) {
 	const limit = 8 << 20
 	whole := strings.Repeat("x", limit)
 	for how, r := range readers([]byte(whole[:100_000])) {
-		if got, err := readWithin(r, 100_000); err != nil || string(got) != whole[:100_000] {
+		if got, err := readWithin(r, -1, 100_000); err != nil || string(got) != whole[:100_000] {
 			t.Errorf("%s: got %d bytes, error %v", how, len(got), err)
 		}
 	}
-	if got, err := readWithin(strings.NewReader(""), 0); err != nil || len(got) != 0 {
+	if got, err := readWithin(strings.NewReader(""), -1, 0); err != nil || len(got) != 0 {
 		t.Errorf("an empty body: got %q, %v", got, err)
 	}
 	var got []byte
 	allocated, err := allocatedBy(func() (err error) {
-		got, err = readWithin(repeat("x"), limit)
+		got, err = readWithin(repeat("x"), -1, limit)
 		return err
 	})
 	if !isTooLarge(err) || string(got) != whole {
@@ -314,15 +314,15 @@ func TestReadWithin(t *testing.T) {
 		t.Errorf("it costs %.2f times the limit, want at most 2.2", ratio)
 	}
 	for _, limit := range []int64{0, 1, 99_999} {
-		if got, err := readWithin(strings.NewReader(whole[:100_000]), limit); !isTooLarge(err) || int64(len(got)) != limit {
+		if got, err := readWithin(strings.NewReader(whole[:100_000]), -1, limit); !isTooLarge(err) || int64(len(got)) != limit {
 			t.Errorf("limit %d: got %d bytes, error %v", limit, len(got), err)
 		}
 	}
 	errBroken := errors.New("broken")
-	if got, err := readWithin(&breaking{"half", errBroken}, limit); string(got) != "half" || !isReadError(err) || !errors.Is(err, errBroken) {
+	if got, err := readWithin(&breaking{"half", errBroken}, -1, limit); string(got) != "half" || !isReadError(err) || !errors.Is(err, errBroken) {
 		t.Errorf("a body that breaks off: got %q, %v", got, err)
 	}
-	if _, err := readWithin(&breaking{"half", nil}, limit); !isReadError(err) {
+	if _, err := readWithin(&breaking{"half", nil}, -1, limit); !isReadError(err) {
 		t.Errorf("a reader without progress: got %v", err)
 	}
 }

@@ -21,6 +21,9 @@ const (
 	maxDocumentDepth = 100
 )
 
+// maxBody returns the bound of the reply's body, where Config.MaxResponseBytes is more.
+func (*documentAction) maxBody() int64 { return maxDocumentBytes }
+
 // object is a JSON object of a reply, and null where it is nil.
 type object map[string]any
 

@@ -80,7 +80,7 @@ var (
 
 	// ErrOutcomeUnknown holds, by errors.Is, for the [*ClusterError] of a write
 	// that may or may not have been applied: the request went out, and no
-	// answer that tells came back. Without it, a failed write was not applied.
+	// answer that shows the outcome came back. Without it, a failed write was not applied.
 	ErrOutcomeUnknown = errors.New("client: the write may have been applied")
 
 	// ErrV2NotEnabled holds for replies of servers that don't serve the v2 API:
@@ -107,11 +107,11 @@ var (
 	// a probe has shown, when half of the time to the context's deadline is over:
 	// for calls that may be repeated, and where another endpoint is left, so
 	// that it has the time to answer. (A member loses what it has passed on to a
-	// leader that dies, and says so after 6 seconds.)
+	// leader that dies, and answers with an error after 6 seconds.)
 	ErrOverdue = errors.New("client: the answer is overdue, though the endpoint is alive")
 
 	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
-	// from its cluster, as its /health says, when another member is not.
+	// from its cluster, according to its /health, when another member is not.
 	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")
 
 	// ErrClusterIDChanged is the Err of a [*ReplyError] by which a watch ends
@@ -138,7 +138,7 @@ type Error struct {
 	Code    int    `json:"errorCode"` // one of the ErrorCode constants
 	Message string `json:"message"`   // the code in the server's words
 	Cause   string `json:"cause"`     // what it is about: a key, the failed comparison, the inner error
-	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server has none to say
+	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server sends none
 
 	StatusCode int    `json:"-"` // HTTP status of the reply; 0 when the client refused the call itself
 	Endpoint   string `json:"-"` // which endpoint answered, without credentials
@@ -149,7 +149,7 @@ func (e Error) Error() string {
 	return oneLine(fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index))
 }
 
-// As makes errors.As work for targets of type *Error and **Error alike.
+// As lets errors.As work for targets of type *Error and **Error alike.
 func (e Error) As(target any) bool {
 	switch t := target.(type) {
 	case **Error:
@@ -265,20 +265,20 @@ func (e *InvalidInputError) Error() string {
 // Unwrap returns Err.
 func (e *InvalidInputError) Unwrap() error { return e.Err }
 
-// IsKeyNotFound reports whether err is, wraps or holds an [Error] that says
-// that the key does not exist.
+// IsKeyNotFound reports whether err is, wraps or holds an [Error] for a key
+// that does not exist.
 func IsKeyNotFound(err error) bool { return hasErrorCode(err, ErrorCodeKeyNotFound) }
 
-// IsNodeExist reports whether err is, wraps or holds an [Error] that says that
-// the key was to be created and exists.
+// IsNodeExist reports whether err is, wraps or holds an [Error] for a key
+// that was to be created and exists.
 func IsNodeExist(err error) bool { return hasErrorCode(err, ErrorCodeNodeExist) }
 
-// IsTestFailed reports whether err is, wraps or holds an [Error] that says that
-// the node has another value or index than the condition wants.
+// IsTestFailed reports whether err is, wraps or holds an [Error] for a node
+// that has another value or index than the condition wants.
 func IsTestFailed(err error) bool { return hasErrorCode(err, ErrorCodeTestFailed) }
 
-// IsEventIndexCleared reports whether err is, wraps or holds an [Error] that
-// says that a watch asked for an index older than the server's history.
+// IsEventIndexCleared reports whether err is, wraps or holds an [Error] for
+// a watch that asked for an index older than the server's history.
 func IsEventIndexCleared(err error) bool { return hasErrorCode(err, ErrorCodeEventIndexCleared) }
 
 // IsUnauthorized reports whether err is, wraps or holds the refusal of any of

@@ -301,7 +301,7 @@ func (s *scanner) skipString() bool { return s.eachPart(func([]byte) bool { retu
 
 // longText reads a string of any length, in chunks.
 func (s *scanner) longText() (string, bool) {
-	var c chunks
+	c := chunks{first: windowSize / 2}
 	ok := s.eachPart(func(part []byte) bool {
 		for len(part) > 0 {
 			room, allocated := c.room()

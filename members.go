@@ -19,8 +19,8 @@ type Member struct {
 	// PeerURLs are where the other members reach it.
 	PeerURLs []string `json:"peerURLs"`
 
-	// ClientURLs are where it says that clients reach it; none until it has
-	// started.
+	// ClientURLs are where, as it announces, clients reach it; none until it
+	// has started.
 	ClientURLs []string `json:"clientURLs"`
 }
 

@@ -63,7 +63,7 @@ func (ns Nodes) Swap(i, j int) { ns[i], ns[j] = ns[j], ns[i] }
 
 // Walk calls visit with n and with every node below it that n holds, each
 // directory before what is in it, in the order of the Nodes: a Get with Recursive
-// and Sort gives all, by key. It sends nothing.
+// and Sort returns all, by key. It sends nothing.
 //
 // It stops at the first error and returns it, with two exceptions, as fs.WalkDir does:
 // [fs.SkipDir] leaves out what is below a directory, or returned for a file the
@@ -129,9 +129,9 @@ func (n *Node) Leaves() iter.Seq[*Node] {
 // is missed that r does not show, and nothing comes that it does.
 //
 //   - For a Get, of whatever kind, it is Index: r shows the store as it was then,
-//     be it behind or not. ModifiedIndex won't do: it is older for a node that
+//     be it behind or not. ModifiedIndex is not enough: it is older for a node that
 //     nobody has written lately, and falls out of the server's history; and that
-//     of a directory says nothing of what is in it.
+//     of a directory does not change with what is in it.
 //   - For a write, and for an event, it is Node.ModifiedIndex. Index won't do: that
 //     of an event is the store's when the watch was taken, so the events between
 //     would be missed, or come twice.
@@ -140,7 +140,7 @@ func (n *Node) Leaves() iter.Seq[*Node] {
 // A Get whose Index a proxy has dropped has the greatest ModifiedIndex in it
 // instead: events may then come that it shows. ResumeIndex is never zero, which
 // would mean to watch from now on: where nothing is known it is 1, with which a
-// watch begins at the beginning, or says that the history is gone.
+// watch begins at the beginning, or ends with the error that the history is gone.
 //
 // An error of Get has no Response; that a key is missing is as of [Error].Index.
 func (r *Response) ResumeIndex() uint64 {

@@ -146,6 +146,7 @@ func (s *sending) ask(ctx context.Context, ep *endpoint) (r *reply, a attempt, u
 	}
 	unread = a.err != nil
 	if !unread {
+		r.repeated = s.failed != nil && s.failed.OutcomeUnknown
 		a.err = s.act.accept(r)
 	}
 	if r != nil && a.err != nil {

@@ -1,13 +1,10 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"time"
@@ -58,12 +55,10 @@ const (
 	// defaultMaxResponseBytes bounds replies: a recursive Get of 4 million
 	// small nodes fits, an endless body does not take the machine with it.
 	defaultMaxResponseBytes = 512 << 20
-	// maxErrorBytes bounds the bodies of error replies.
+	// maxErrorBytes bounds the bodies of error replies and redirects.
 	maxErrorBytes = 64 << 10
-	// maxBodyInError is how much of a strange body an error quotes.
+	// maxBodyInError is how much of an unexpected body an error quotes.
 	maxBodyInError = 512
-	// maxTrustedLength is how much is allocated on a Content-Length's word.
-	maxTrustedLength = 16 << 20
 )
 
 // reply is what one endpoint said, its body read and closed.
@@ -210,38 +205,34 @@ func (t *trip) readReply(act outgoing) error {
 		defer closeQuietly(r.http.Body)
 		return act.consume(r, t, t.exchange.maxBytes)
 	}
+	limit := t.exchange.maxBytes
+	if small, ok := act.(interface{ maxBody() int64 }); ok {
+		limit = min(limit, small.maxBody())
+	}
 	var err error
-	r.body, err = readBody(r.http, t.exchange.maxBytes)
+	r.body, err = readBody(r.http, limit)
 	return err
 }
 
 // readBody reads and closes resp's body. It never returns more than the bound:
-// limit for a success, maxErrorBytes, silently, for an error.
+// limit for a success, maxErrorBytes, silently, for an error or a redirect.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	if resp.Body == nil {
 		return nil, nil
 	}
 	defer closeQuietly(resp.Body)
-	isError := resp.StatusCode >= http.StatusBadRequest
+	isError := resp.StatusCode >= http.StatusMultipleChoices // of redirects the header counts
 	if isError {
 		limit = min(limit, maxErrorBytes)
 	}
-	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 {
-		// bytes.MinRead more: ReadFrom wants that much room to see the end.
-		buf.Grow(int(min(n, limit, maxTrustedLength)) + bytes.MinRead)
-	}
-	limit = min(limit, math.MaxInt64-1)
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	body, err := readWithin(resp.Body, resp.ContentLength, limit)
 	switch {
-	case n > limit && isError:
-		return buf.Bytes()[:limit], nil
-	case n > limit:
-		return nil, fmt.Errorf("%w (%d)", ErrResponseTooLarge, limit)
-	case err != nil:
-		return buf.Bytes(), &bodyReadError{err}
+	case isTooLarge(err) && isError:
+		return body, nil
+	case isTooLarge(err):
+		return nil, err
 	}
-	return buf.Bytes(), nil
+	return body, err
 }
 
 // closeQuietly closes a body of which nothing more is wanted.
