@@ -199,6 +199,10 @@ func (s *scanner) peek() byte {
 
 func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
 
+// isAt reports whether c is at pos. It is peek() == c for the form that servers write,
+// without white space, and without a call.
+func (s *scanner) isAt(c byte) bool { return s.pos < len(s.data) && s.data[s.pos] == c }
+
 // take moves behind the next byte that is not white space if it is c.
 func (s *scanner) take(c byte) bool {
 	if s.peek() != c {
@@ -235,7 +239,7 @@ func (s *scanner) enter() bool {
 // ASCII. Where isLong is true the string does not fit into the window, and pos is
 // still in front of it.
 func (s *scanner) quoted() (raw []byte, escaped, wide, isLong, ok bool) {
-	if s.peek() != '"' {
+	if !s.isAt('"') && s.peek() != '"' {
 		return nil, false, false, false, false
 	}
 	length := 1
@@ -394,12 +398,12 @@ func (s *scanner) number() ([]byte, bool) {
 
 // uint64 reads a number into n; a null leaves it as it is.
 func (s *scanner) uint64(n *uint64) bool {
-	if s.peek() == 'n' {
-		return s.null()
-	}
-	if v, end := digitsAt(s.data, s.pos); end > s.pos {
+	if v, end := digitsAt(s.data, s.pos); end > s.pos { // as servers write it
 		*n, s.pos = v, end
 		return true
+	}
+	if s.peek() == 'n' {
+		return s.null()
 	}
 	raw, ok := s.number()
 	if !ok {
@@ -543,8 +547,12 @@ const maxDigits = 19
 // where the caller has to look closer: there is no digit, there are too many, the
 // first of several is a zero, or they are the end of text.
 func digitsAt(text []byte, i int) (v uint64, end int) {
-	for end = i; end < len(text) && text[end]-'0' <= 9; end++ {
-		v = v*10 + uint64(text[end]-'0')
+	for end = i; end < len(text); end++ {
+		digit := text[end] - '0'
+		if digit > 9 {
+			break
+		}
+		v = v*10 + uint64(digit)
 	}
 	if end-i > maxDigits || end == len(text) || end > i+1 && text[i] == '0' {
 		return 0, i

@@ -125,40 +125,108 @@ func (d *treeDecoder) separate() *Response {
 	return &resp
 }
 
-// next moves to the value of the next field of an object, and returns its name. At
-// the object's end, behind which it moves, more is false.
-func (d *treeDecoder) next(first bool) (name []byte, more, ok bool) {
+// field is a name that the decoder knows.
+type field int
+
+const (
+	fieldBad field = iota // no name where there should be one
+	fieldEnd              // the end of the object
+	fieldOther
+	fieldAction
+	fieldNode
+	fieldPrevNode
+	fieldKey
+	fieldValue
+	fieldDir
+	fieldNodes
+	fieldExpiration
+	fieldTTL
+	fieldModifiedIndex
+	fieldCreatedIndex
+)
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "key":
+		return fieldKey
+	case "value":
+		return fieldValue
+	case "dir":
+		return fieldDir
+	case "nodes":
+		return fieldNodes
+	case "expiration":
+		return fieldExpiration
+	case "ttl":
+		return fieldTTL
+	case "modifiedIndex":
+		return fieldModifiedIndex
+	case "createdIndex":
+		return fieldCreatedIndex
+	case "action":
+		return fieldAction
+	case "node":
+		return fieldNode
+	case "prevNode":
+		return fieldPrevNode
+	}
+	return fieldOther
+}
+
+// next moves to the value of the next field of an object, or behind its end.
+func (d *treeDecoder) next(first bool) field {
+	if f, size := commonField(d.data[d.pos:], first); size > 0 {
+		d.pos += size
+		return f
+	}
 	c := d.peek()
 	if c == '}' {
 		d.pos++
 		d.depth--
-		return nil, false, true
+		return fieldEnd
 	}
 	if !first {
 		if c != ',' {
-			return nil, false, false
+			return fieldBad
 		}
 		d.pos++
 	}
-	name, ok = d.name()
+	name, ok := d.name()
 	if !ok {
-		return nil, false, false
+		return fieldBad
 	}
-	// Most by far: the colon is at hand, behind the name, which stays valid.
-	if d.pos < len(d.data) && d.data[d.pos] == ':' {
-		d.pos++
-		return name, true, true
+	f := fieldOf(name)
+	if !d.take(':') {
+		return fieldBad
 	}
-	known := knownName(name) // refill may move what name is a slice of
-	return known, true, d.take(':')
+	return f
 }
 
-// knownName returns a copy of name if it is that of a field.
-func knownName(name []byte) []byte {
-	if len(name) > len("modifiedIndex") {
-		return nil
+// commonField reads the fields that almost all bytes of a large reply belong to, in the
+// form that servers write: without white space. size is 0 for any other text, which
+// next reads.
+func commonField(text []byte, first bool) (f field, size int) {
+	const (
+		key           = `"key":`
+		value         = `,"value":`
+		modifiedIndex = `,"modifiedIndex":`
+		createdIndex  = `,"createdIndex":`
+	)
+	switch {
+	case len(text) < len(modifiedIndex):
+		return 0, 0
+	case first:
+		if string(text[:len(key)]) == key {
+			return fieldKey, len(key)
+		}
+	case string(text[:len(value)]) == value:
+		return fieldValue, len(value)
+	case string(text[:len(modifiedIndex)]) == modifiedIndex:
+		return fieldModifiedIndex, len(modifiedIndex)
+	case string(text[:len(createdIndex)]) == createdIndex:
+		return fieldCreatedIndex, len(createdIndex)
 	}
-	return append([]byte(nil), name...)
+	return 0, 0
 }
 
 // response reads the document's object.
@@ -166,25 +234,24 @@ func (d *treeDecoder) response() bool {
 	if !d.enter() {
 		return false
 	}
-	for first := true; ; first = false {
-		name, more, ok := d.next(first)
-		if !more || !ok {
-			return ok
-		}
-		switch string(name) {
-		case "action":
+	ok := true
+	for first := true; ok; first = false {
+		switch d.next(first) {
+		case fieldBad:
+			return false
+		case fieldEnd:
+			return true
+		case fieldAction:
 			ok = d.action()
-		case "node":
+		case fieldNode:
 			ok = d.top(&d.resp.Node, &d.node)
-		case "prevNode":
+		case fieldPrevNode:
 			ok = d.top(&d.resp.PrevNode, &d.prevNode)
 		default:
 			ok = d.skip()
 		}
-		if !ok {
-			return false
-		}
 	}
+	return false
 }
 
 // action reads what was done. The words of servers need no memory.
@@ -244,42 +311,41 @@ type openNode struct {
 
 // read reads o, an object.
 func (d *treeDecoder) read(o *openNode) bool {
-	if d.peek() != '{' || !d.enter() {
+	if !d.isAt('{') && d.peek() != '{' || !d.enter() {
 		return false
 	}
-	for first := true; ; first = false {
-		name, more, ok := d.next(first)
-		if !more || !ok {
-			return ok
-		}
-		switch string(name) {
-		case "key":
+	ok := true
+	for first := true; ok; first = false {
+		switch d.next(first) {
+		case fieldBad:
+			return false
+		case fieldEnd:
+			return true
+		case fieldKey:
 			ok = d.key(o)
-		case "value":
+		case fieldValue:
 			ok = d.value(o)
-		case "dir":
+		case fieldDir:
 			ok = d.bool(&o.Dir)
-		case "nodes":
+		case fieldNodes:
 			ok = d.nodes(o)
-		case "expiration":
+		case fieldExpiration:
 			ok = d.expiration(o)
-		case "ttl":
+		case fieldTTL:
 			ok = d.int64(&o.TTL)
-		case "modifiedIndex":
+		case fieldModifiedIndex:
 			ok = d.uint64(&o.ModifiedIndex)
-		case "createdIndex":
+		case fieldCreatedIndex:
 			ok = d.uint64(&o.CreatedIndex)
 		default:
 			ok = d.skip()
 		}
-		if !ok {
-			return false
-		}
 	}
+	return false
 }
 
 func (d *treeDecoder) key(o *openNode) bool {
-	if d.peek() == 'n' {
+	if !d.isAt('"') && d.peek() == 'n' {
 		return d.null()
 	}
 	from, to, long, ok := d.share()
@@ -296,7 +362,7 @@ func (d *treeDecoder) key(o *openNode) bool {
 }
 
 func (d *treeDecoder) value(o *openNode) bool {
-	if d.peek() == 'n' {
+	if !d.isAt('"') && d.peek() == 'n' {
 		return d.null()
 	}
 	from, to, long, ok := d.share()
