@@ -380,6 +380,16 @@ func (d *treeDecoder) value(o *openNode) bool {
 // share reads a string into the block, or, if it is too long to share one, into
 // memory of its own.
 func (d *treeDecoder) share() (from, to int, long string, ok bool) {
+	if d.isAt('"') { // most by far: plain ASCII, short, and at hand
+		begin := d.pos + 1
+		end, wide := stringEnd(d.data, begin)
+		if end < len(d.data) && d.data[end] == '"' && !wide && end-begin <= min(maxShared, len(d.block)-d.used) {
+			from = d.used
+			d.used += copy(d.block[from:], d.data[begin:end])
+			d.pos = end + 1
+			return from, d.used, "", true
+		}
+	}
 	short, long, ok := d.text()
 	if long != "" || !ok {
 		return 0, 0, long, ok
