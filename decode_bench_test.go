@@ -80,3 +80,13 @@ func BenchmarkDecodeTree(b *testing.B) {
 		})
 	}
 }
+
+// TestKeysError_Allocations: "key not found" is the commonest answer after a hit. Its
+// message, its cause and the error are an allocation each.
+func TestKeysError_Allocations(t *testing.T) {
+	r := &reply{endpoint: "http://etcd:2379", status: http.StatusNotFound, body: []byte(errorBody)}
+	var err error
+	if got := testing.AllocsPerRun(100, func() { err = keysError(r) }); got > 3 || !IsKeyNotFound(err) {
+		t.Errorf("%v allocations, want at most 3; error %v", got, err)
+	}
+}
