@@ -215,6 +215,9 @@ func (f *foreignCall) onReply(r *reply) error {
 // call sends act by c and returns what decode makes of the reply.
 func call[T any](ctx context.Context, c Client, act *action, decode func(*reply) (T, error)) (T, error) {
 	var value, none T
+	if !act.keys {
+		act.maxBody = maxDocumentBytes
+	}
 	if own, ok := c.(*httpClusterClient); ok {
 		direct := actionCall{*act}
 		direct.judge = func(r *reply) (err error) {

@@ -38,10 +38,10 @@ type RWPermission struct {
 	Write []string `json:"write"` // to write and delete
 }
 
-// AuthRoleAPI reads and changes roles. Make it with NewAuthRoleAPI. It is safe for
-// concurrent use.
+// AuthRoleAPI reads and changes roles. NewAuthRoleAPI returns one. It is safe for
+// concurrent use. See AuthAPI for which calls are sent again after a failure.
 type AuthRoleAPI interface {
-	// AddRole makes a role without permissions.
+	// AddRole adds a role without permissions.
 	AddRole(ctx context.Context, role string) error
 
 	// RemoveRole removes a role.
@@ -50,7 +50,7 @@ type AuthRoleAPI interface {
 	// GetRole returns a role with its permissions.
 	GetRole(ctx context.Context, role string) (*Role, error)
 
-	// GrantRoleKV gives a role access to the prefixes and returns it. A
+	// GrantRoleKV grants a role access to the prefixes and returns it. A
 	// permission that it has already is an error, and nothing is changed.
 	GrantRoleKV(ctx context.Context, role string, prefixes []string, permType PermissionType) (*Role, error)
 
@@ -61,7 +61,7 @@ type AuthRoleAPI interface {
 	ListRoles(ctx context.Context) ([]string, error)
 }
 
-// NewAuthRoleAPI makes an AuthRoleAPI that sends its calls by c.
+// NewAuthRoleAPI returns an AuthRoleAPI that sends its calls by c.
 func NewAuthRoleAPI(c Client) AuthRoleAPI { return &httpAuthRoleAPI{client: c} }
 
 type httpAuthRoleAPI struct{ client Client }

@@ -21,10 +21,11 @@ type UserRoles struct {
 	Roles []Role `json:"roles"` // the roles it has
 }
 
-// AuthUserAPI reads and changes users. Make it with NewAuthUserAPI. It is safe
-// for concurrent use. No error of its calls has a password in it.
+// AuthUserAPI reads and changes users. NewAuthUserAPI returns one. It is safe for
+// concurrent use. No error of its calls has a password in it. See AuthAPI for which
+// calls are sent again after a failure.
 type AuthUserAPI interface {
-	// AddUser makes a user without roles. If the user exists, the server takes
+	// AddUser adds a user without roles. If the user exists, the server takes
 	// the call as ChangePassword.
 	AddUser(ctx context.Context, username, password string) error
 
@@ -41,7 +42,7 @@ type AuthUserAPI interface {
 	// RevokeUser takes roles from a user and returns it.
 	RevokeUser(ctx context.Context, username string, roles []string) (*User, error)
 
-	// ChangePassword gives a user another password and returns the user. If
+	// ChangePassword sets a user's password and returns the user. If
 	// there is no such user, the server takes the call as AddUser.
 	ChangePassword(ctx context.Context, username, password string) (*User, error)
 
@@ -49,7 +50,7 @@ type AuthUserAPI interface {
 	ListUsers(ctx context.Context) ([]string, error)
 }
 
-// NewAuthUserAPI makes an AuthUserAPI that sends its calls by c.
+// NewAuthUserAPI returns an AuthUserAPI that sends its calls by c.
 func NewAuthUserAPI(c Client) AuthUserAPI { return &httpAuthUserAPI{client: c} }
 
 type httpAuthUserAPI struct{ client Client }
@@ -111,5 +112,8 @@ func (u *httpAuthUserAPI) put(ctx context.Context, user *User) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return call(ctx, u.client, act, decodeUser)
+	return call(ctx, u.client, act, func(r *reply) (*User, error) {
+		answer, err := decodeUser(r)
+		return answer, withoutSecret(r, err, user.Password)
+	})
 }

@@ -99,22 +99,22 @@ var contractMethods = slices.Concat(
 		row("MembersAPI.Add", once, goodMember, func(ctx context.Context, c client.Client) (*client.Member, error) {
 			return client.NewMembersAPI(c).Add(ctx, "http://p:2380")
 		}),
-		silentRow("MembersAPI.Update", func(ctx context.Context, c client.Client) error {
+		silentRow("MembersAPI.Update", idempotent, func(ctx context.Context, c client.Client) error {
 			return client.NewMembersAPI(c).Update(ctx, "m1", []string{"http://p:2380"})
 		}),
-		silentRow("MembersAPI.Remove", func(ctx context.Context, c client.Client) error {
+		silentRow("MembersAPI.Remove", idempotent, func(ctx context.Context, c client.Client) error {
 			return client.NewMembersAPI(c).Remove(ctx, "m1")
 		}),
 	},
 	[]contractMethod{
-		silentRow("AuthAPI.Enable", func(ctx context.Context, c client.Client) error { return client.NewAuthAPI(c).Enable(ctx) }),
-		silentRow("AuthAPI.Disable", func(ctx context.Context, c client.Client) error { return client.NewAuthAPI(c).Disable(ctx) }),
+		silentRow("AuthAPI.Enable", once, func(ctx context.Context, c client.Client) error { return client.NewAuthAPI(c).Enable(ctx) }),
+		silentRow("AuthAPI.Disable", idempotent, func(ctx context.Context, c client.Client) error { return client.NewAuthAPI(c).Disable(ctx) }),
 	},
 	[]contractMethod{
 		row("AuthUserAPI.AddUser", once, goodUser, func(ctx context.Context, c client.Client) (any, error) {
 			return onlyError(client.NewAuthUserAPI(c).AddUser(ctx, "joe", "pw"))
 		}),
-		silentRow("AuthUserAPI.RemoveUser", func(ctx context.Context, c client.Client) error {
+		silentRow("AuthUserAPI.RemoveUser", once, func(ctx context.Context, c client.Client) error {
 			return client.NewAuthUserAPI(c).RemoveUser(ctx, "joe")
 		}),
 		row("AuthUserAPI.GetUser", reads, goodUser, func(ctx context.Context, c client.Client) (*client.User, error) {
@@ -137,7 +137,7 @@ var contractMethods = slices.Concat(
 		row("AuthRoleAPI.AddRole", once, goodRole, func(ctx context.Context, c client.Client) (any, error) {
 			return onlyError(client.NewAuthRoleAPI(c).AddRole(ctx, "rr"))
 		}),
-		silentRow("AuthRoleAPI.RemoveRole", func(ctx context.Context, c client.Client) error {
+		silentRow("AuthRoleAPI.RemoveRole", once, func(ctx context.Context, c client.Client) error {
 			return client.NewAuthRoleAPI(c).RemoveRole(ctx, "rr")
 		}),
 		row("AuthRoleAPI.GetRole", reads, goodRole, func(ctx context.Context, c client.Client) (*client.Role, error) {
@@ -182,8 +182,8 @@ func row[T any](name string, class callClass, good string, call func(context.Con
 }
 
 // silentRow is a write whose success has no content.
-func silentRow(name string, call func(context.Context, client.Client) error) contractMethod {
-	m := row(name, once, "", func(ctx context.Context, c client.Client) (any, error) { return onlyError(call(ctx, c)) })
+func silentRow(name string, class callClass, call func(context.Context, client.Client) error) contractMethod {
+	m := row(name, class, "", func(ctx context.Context, c client.Client) (any, error) { return onlyError(call(ctx, c)) })
 	m.good.status, m.harmless = http.StatusNoContent, oddBodies
 	return m
 }

@@ -211,8 +211,7 @@ func TestDocumentsAreRead(t *testing.T) {
 		if _, err := decodeMembers(okReply(body)); err == nil {
 			t.Errorf("%s: members are read of %s", why, body)
 		}
-		var e Error
-		if err := unmarshal([]byte(body), &e); err == nil && e.Code != 0 {
+		if e, ok := parseError([]byte(body)); ok && e.Code != 0 {
 			t.Errorf("%s: an error is read of %s", why, body)
 		}
 	}

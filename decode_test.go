@@ -92,7 +92,10 @@ func isWholeResponse(r *Response) bool {
 // hasTwistedNames reports whether an object names a known field twice or in
 // another case, in which encoding/json takes it too.
 func hasTwistedNames(body []byte) bool {
-	known := []string{"action", "node", "prevNode", "key", "dir", "value", "nodes", "createdIndex", "modifiedIndex", "expiration", "ttl"}
+	return hasTwistedNamesOf(body, "action", "node", "prevNode", "key", "dir", "value", "nodes", "createdIndex", "modifiedIndex", "expiration", "ttl")
+}
+
+func hasTwistedNamesOf(body []byte, known ...string) bool {
 	type container struct {
 		isArray  bool
 		wantName bool

@@ -80,7 +80,7 @@ var (
 
 	// ErrOutcomeUnknown holds, by errors.Is, for the [*ClusterError] of a write
 	// that may or may not have been applied: the request went out, and no
-	// answer that tells came back. Without it, a failed write was not applied.
+	// answer that shows the outcome came back. Without it, a failed write was not applied.
 	ErrOutcomeUnknown = errors.New("client: the write may have been applied")
 
 	// ErrV2NotEnabled holds for replies of servers that don't serve the v2 API:
@@ -107,11 +107,11 @@ var (
 	// a probe has shown, when half of the time to the context's deadline is over:
 	// for calls that may be repeated, and where another endpoint is left, so
 	// that it has the time to answer. (A member loses what it has passed on to a
-	// leader that dies, and says so after 6 seconds.)
+	// leader that dies, and answers with an error after 6 seconds.)
 	ErrOverdue = errors.New("client: the answer is overdue, though the endpoint is alive")
 
 	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
-	// from its cluster, as its /health says, when another member is not.
+	// from its cluster, according to its /health, when another member is not.
 	ErrNoQuorum = errors.New("client: the member is cut off from its cluster")
 
 	// ErrClusterIDChanged is the Err of a [*ReplyError] by which a watch ends
@@ -138,18 +138,18 @@ type Error struct {
 	Code    int    `json:"errorCode"` // one of the ErrorCode constants
 	Message string `json:"message"`   // the code in the server's words
 	Cause   string `json:"cause"`     // what it is about: a key, the failed comparison, the inner error
-	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server has none to say
+	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server sends none
 
 	StatusCode int    `json:"-"` // HTTP status of the reply; 0 when the client refused the call itself
-	Endpoint   string `json:"-"` // who said it, without credentials
+	Endpoint   string `json:"-"` // which endpoint answered, without credentials
 }
 
-// Error gives code, message, cause and index on one line.
+// Error returns code, message, cause and index on one line.
 func (e Error) Error() string {
 	return oneLine(fmt.Sprintf("%d: %s (%s) [%d]", e.Code, e.Message, e.Cause, e.Index))
 }
 
-// As makes errors.As work for targets of type *Error and **Error alike.
+// As lets errors.As work for targets of type *Error and **Error alike.
 func (e Error) As(target any) bool {
 	switch t := target.(type) {
 	case **Error:
@@ -188,16 +188,22 @@ func (e Error) Is(target error) bool {
 
 // ReplyError is any other reply that is not the answer a call needs: an error
 // of the members, auth or version API, the page of a proxy, or a body that is
-// not what etcd says. Nothing of it is thrown away.
+// not of etcd's form. Nothing of it is thrown away.
 type ReplyError struct {
-	Endpoint   string // who said it, without credentials
+	Endpoint   string // which endpoint answered, without credentials
 	StatusCode int    // HTTP status
 	Message    string // the server's message, when it sent {"message": …}
 	Body       string // the first 512 bytes of a body of another form
 	Err        error  // ErrInvalidJSON, ErrEmptyBody, ErrResponseTooLarge, ErrV2NotEnabled, a read error, or nil
 }
 
-// Error names the endpoint, the status and what was said, on one line.
+// noLeaderHint is added to the text of replies with status 500 and 503 in which etcd
+// does not name the reason. Programs look for "has no leader".
+const noLeaderHint = " (perhaps etcd has no leader)"
+
+// Error returns the endpoint, the status and what the reply was, on one line. A reply
+// of status 500 or 503 in which etcd does not name the reason has the words "has no
+// leader" in it, as a possible cause.
 func (e *ReplyError) Error() string {
 	var b strings.Builder
 	b.WriteString("client: ")
@@ -215,10 +221,20 @@ func (e *ReplyError) Error() string {
 	default:
 		b.WriteString("unexpected reply")
 	}
+	if e.mayLackLeader() {
+		b.WriteString(noLeaderHint)
+	}
 	if e.Body != "" {
 		fmt.Fprintf(&b, ": body %q", e.Body)
 	}
 	return oneLine(b.String())
+}
+
+// mayLackLeader reports whether the reply may be that of a member without a leader:
+// such a member answers the members and auth APIs with {"message":"Internal Server
+// Error"}, and what stands before it with a page of its own.
+func (e *ReplyError) mayLackLeader() bool {
+	return (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusServiceUnavailable) && !isEtcdMessage(e.Message)
 }
 
 // oneLine keeps a server's line breaks out of an error's text.
@@ -226,7 +242,7 @@ func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *ReplyError) Unwrap() error { return e.Err }
 
 // InvalidInputError means that the client refused a call before sending
@@ -246,23 +262,23 @@ func (e *InvalidInputError) Error() string {
 	return fmt.Sprintf("client: invalid %s %q: %s", e.Field, e.Value, e.Reason)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *InvalidInputError) Unwrap() error { return e.Err }
 
-// IsKeyNotFound reports whether err is, wraps or holds an [Error] that says
-// that the key does not exist.
+// IsKeyNotFound reports whether err is, wraps or holds an [Error] for a key
+// that does not exist.
 func IsKeyNotFound(err error) bool { return hasErrorCode(err, ErrorCodeKeyNotFound) }
 
-// IsNodeExist reports whether err is, wraps or holds an [Error] that says that
-// the key was to be created and exists.
+// IsNodeExist reports whether err is, wraps or holds an [Error] for a key
+// that was to be created and exists.
 func IsNodeExist(err error) bool { return hasErrorCode(err, ErrorCodeNodeExist) }
 
-// IsTestFailed reports whether err is, wraps or holds an [Error] that says that
-// the node has another value or index than the condition wants.
+// IsTestFailed reports whether err is, wraps or holds an [Error] for a node
+// that has another value or index than the condition wants.
 func IsTestFailed(err error) bool { return hasErrorCode(err, ErrorCodeTestFailed) }
 
-// IsEventIndexCleared reports whether err is, wraps or holds an [Error] that
-// says that a watch asked for an index older than the server's history.
+// IsEventIndexCleared reports whether err is, wraps or holds an [Error] for
+// a watch that asked for an index older than the server's history.
 func IsEventIndexCleared(err error) bool { return hasErrorCode(err, ErrorCodeEventIndexCleared) }
 
 // IsUnauthorized reports whether err is, wraps or holds the refusal of any of

@@ -48,7 +48,7 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"an attempt that names its endpoint", clusterErrorOf(&client.ReplyError{Endpoint: "http://e0", StatusCode: 503, Body: "busy"}),
-			`client: etcd cluster is unavailable or misconfigured; error #0: http://e0: 503 Service Unavailable: unexpected reply: body "busy"`,
+			`client: etcd cluster is unavailable or misconfigured; error #0: http://e0: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader): body "busy"`,
 		},
 		{
 			"an unknown outcome", &client.ClusterError{Errors: []error{errors.New("re\nset")}, OutcomeUnknown: true},

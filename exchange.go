@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -18,8 +16,6 @@ const (
 	maxErrorBytes = 64 << 10
 	// maxBodyInError is how much of an unexpected body an error quotes.
 	maxBodyInError = 512
-	// maxTrustedLength is how much is allocated because of a Content-Length.
-	maxTrustedLength = 1 << 20
 )
 
 // reply is what one endpoint answered, its body read and closed.
@@ -262,13 +258,6 @@ func (a *attempt) readReply(op operation) error {
 	return err
 }
 
-const (
-	// A body is collected in pieces, so that what it costs is at most twice its
-	// size, and its size once where it is refused.
-	firstPiece = 512
-	lastPiece  = maxTrustedLength
-)
-
 // readBody reads and closes resp's body. It never returns more than the bound:
 // limit for a success, maxErrorBytes, without an error, for anything else.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
@@ -280,41 +269,14 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	if mayCut {
 		limit = min(limit, maxErrorBytes)
 	}
-	var (
-		pieces [][]byte
-		total  int64
-		err    error
-		piece  = make([]byte, 0, pieceSize(resp.ContentLength, 0))
-	)
-	for err == nil {
-		if len(piece) == cap(piece) {
-			pieces = append(pieces, piece)
-			piece = make([]byte, 0, pieceSize(resp.ContentLength, total))
-		}
-		var n int
-		n, err = resp.Body.Read(piece[len(piece):cap(piece)])
-		piece = piece[:len(piece)+n]
-		if total += int64(n); total > limit {
-			if !mayCut {
-				return nil, fmt.Errorf("%w (%d)", ErrResponseTooLarge, limit)
-			}
-			piece, err = piece[:len(piece)-int(total-limit)], io.EOF
-		}
+	body, err := readWithin(resp.Body, resp.ContentLength, limit)
+	switch {
+	case isTooLarge(err) && mayCut:
+		return body, nil
+	case isTooLarge(err):
+		return nil, err
 	}
-	body := piece
-	if len(pieces) > 0 {
-		body = bytes.Join(append(pieces, piece), nil)
-	}
-	if err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself and no error that wraps it
-		return body, &bodyReadError{err}
-	}
-	return body, nil
-}
-
-// pieceSize returns the size of the next piece of a body of which total bytes
-// have been read.
-func pieceSize(expected, total int64) int64 {
-	return min(max(firstPiece, total, expected+1-total), lastPiece)
+	return body, err
 }
 
 // closeQuietly closes a body of which nothing more is wanted.

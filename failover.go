@@ -170,14 +170,25 @@ func (s *callState) resultOf(e *exchanged) result {
 	if res.err == nil {
 		res.err = s.op.onReply(r)
 	}
-	_, foreign := s.op.(*foreignCall)
-	if res.etcd = isSuccess(r.status) && res.err == nil && !foreign; !res.etcd {
-		res.etcd = speaksEtcd(r)
-	}
+	res.etcd = s.isEtcd(r, res.err)
 	if res.err != nil {
 		res.err = withReply(res.err, r)
 	}
 	return res
+}
+
+// isEtcd reports whether a reply, which the operation has judged by err, comes from
+// etcd itself.
+func (s *callState) isEtcd(r *reply, err error) bool {
+	_, foreign := s.op.(*foreignCall)
+	switch {
+	case isSuccess(r.status):
+		return err == nil && !foreign || saysApplied(r)
+	case foreign:
+		return speaksEtcd(r)
+	default:
+		return isEtcdError(r, err)
+	}
 }
 
 // endedByCaller returns the error of the caller's context, which explains the

@@ -96,9 +96,9 @@ func TestLogger(t *testing.T) {
 		do(newClientOf(t, cfg))
 		synctest.Wait()
 		want := []string{
-			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a%20b attempt=1 sent=true status=503 duration=5ms error="client: http://a: 503 Service Unavailable: unexpected reply"`,
-			`level=DEBUG msg="etcd endpoint is unhealthy" endpoint=http://a error="client: http://a: 503 Service Unavailable: unexpected reply"`,
-			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a%20b attempts=1 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: 503 Service Unavailable: unexpected reply"`,
+			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a%20b attempt=1 sent=true status=503 duration=5ms error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
+			`level=DEBUG msg="etcd endpoint is unhealthy" endpoint=http://a error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
+			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a%20b attempts=1 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
 			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a attempt=1 sent=false status=0 duration=0s error="dial tcp: refused"`,
 			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a attempts=1 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused"`,
 			`level=DEBUG msg="etcd endpoint is healthy again" endpoint=http://a`,

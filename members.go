@@ -19,33 +19,41 @@ type Member struct {
 	// PeerURLs are where the other members reach it.
 	PeerURLs []string `json:"peerURLs"`
 
-	// ClientURLs are where it says that clients reach it; none until it has
-	// started.
+	// ClientURLs are where, as it announces, clients reach it; none until it
+	// has started.
 	ClientURLs []string `json:"clientURLs"`
 }
 
-// MembersAPI reads and changes the membership of the cluster. Make it with
-// NewMembersAPI. It is safe for concurrent use.
+// MembersAPI reads and changes the membership of the cluster. NewMembersAPI
+// returns one. It is safe for concurrent use.
 //
 // The error of each call is one of a [*ReplyError] with status, message and
 // endpoint, when etcd refuses; an [*InvalidInputError], before anything is sent;
-// a [*ClusterError], when no endpoint gave a usable answer; and ctx.Err(). Reads
-// go on to the next endpoint after any failure; changes only when the failed
-// endpoint can't have received them, and otherwise stop with an error that is
-// [ErrOutcomeUnknown].
+// a [*ClusterError], when no endpoint gave a usable answer; and ctx.Err().
+//
+// After an attempt whose outcome is not known (the reply was lost, or has status 500
+// as that of a member that removes itself), a call is tried at the next endpoint if
+// it may be sent twice, and otherwise ends with an error that is [ErrOutcomeUnknown]:
+//
+//	List, Leader   sent again: they change nothing
+//	Remove         sent again: member IDs are never used twice, and that the member is gone is the state that was asked for
+//	Update         sent again: the same URLs a second time are accepted, and change nothing
+//	Add            not sent again: the second time the URL is taken, by the member that the first added or by another
+//
+// With Config.StrictWrites only List and Leader are.
 //
 // Source: etcd v2 members API documentation.
 type MembersAPI interface {
 	// List returns all members.
 	List(ctx context.Context) ([]Member, error)
 
-	// Add makes a place for a member that will listen at peerURL, and returns
-	// it. The member is to be started then; until it has, it counts towards
-	// the quorum without being there.
+	// Add adds a member that will listen at peerURL, and returns it. The member
+	// is to be started then; until it has, it counts towards the quorum without
+	// being there.
 	Add(ctx context.Context, peerURL string) (*Member, error)
 
-	// Remove takes a member out of the cluster. A member that was removed
-	// before is no error.
+	// Remove takes a member out of the cluster. It is no error if the member
+	// was removed before.
 	Remove(ctx context.Context, mID string) error
 
 	// Update replaces the peer URLs of a member.
@@ -55,7 +63,7 @@ type MembersAPI interface {
 	Leader(ctx context.Context) (*Member, error)
 }
 
-// NewMembersAPI makes a MembersAPI that sends its calls by c.
+// NewMembersAPI returns a MembersAPI that sends its calls by c.
 func NewMembersAPI(c Client) MembersAPI { return &httpMembersAPI{client: c} }
 
 type httpMembersAPI struct{ client Client }
@@ -91,7 +99,7 @@ func (m *httpMembersAPI) Update(ctx context.Context, mID string, peerURLs []stri
 	if err != nil {
 		return err
 	}
-	act := &action{spec: requestSpec{method: http.MethodPut, path: path}, class: classOnce}
+	act := &action{spec: requestSpec{method: http.MethodPut, path: path}, class: classIdempotent}
 	if err = setPeerURLs(act, peerURLs); err != nil {
 		return err
 	}
@@ -105,7 +113,7 @@ func (m *httpMembersAPI) Remove(ctx context.Context, mID string) error {
 	if err != nil {
 		return err
 	}
-	act := &action{spec: requestSpec{method: http.MethodDelete, path: path}, class: classOnce}
+	act := &action{spec: requestSpec{method: http.MethodDelete, path: path}, class: classIdempotent}
 	_, err = call(ctx, m.client, act, decodeRemoved)
 	return err
 }

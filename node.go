@@ -1,7 +1,10 @@
 package client
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"iter"
 	"time"
 )
 
@@ -36,12 +39,12 @@ type Node struct {
 	TTL int64 `json:"ttl,omitempty"`
 }
 
-// String gives key, indexes and TTL, and not the value.
+// String returns key, indexes and TTL, and not the value.
 func (n *Node) String() string {
 	return fmt.Sprintf("{Key: %s, CreatedIndex: %d, ModifiedIndex: %d, TTL: %d}", n.Key, n.CreatedIndex, n.ModifiedIndex, n.TTL)
 }
 
-// TTLDuration gives TTL as a duration.
+// TTLDuration returns TTL as a duration.
 func (n *Node) TTLDuration() time.Duration {
 	return time.Duration(n.TTL) * time.Second
 }
@@ -57,3 +60,101 @@ func (ns Nodes) Less(i, j int) bool { return ns[i].Key < ns[j].Key }
 
 // Swap implements sort.Interface.
 func (ns Nodes) Swap(i, j int) { ns[i], ns[j] = ns[j], ns[i] }
+
+// Walk calls visit with n and with every node below it that n holds, each
+// directory before what is in it, in the order of the Nodes: a Get with Recursive
+// and Sort returns all, by key. It sends nothing.
+//
+// It stops at the first error and returns it, with two exceptions, as fs.WalkDir does:
+// [fs.SkipDir] leaves out what is below a directory, or returned for a file the
+// rest of the directory that it is in; [fs.SkipAll] ends the walk, and Walk returns
+// nil. A nil n and nil Nodes are skipped. Trees may be of any depth.
+func (n *Node) Walk(visit func(*Node) error) error {
+	if n == nil {
+		return nil
+	}
+	var open []Nodes // of each directory on the way down, what is to be visited yet
+	for next := (Nodes{n}); ; {
+		for len(next) > 0 && next[0] == nil {
+			next = next[1:]
+		}
+		if len(next) == 0 {
+			if len(open) == 0 {
+				return nil
+			}
+			next, open = open[len(open)-1], open[:len(open)-1]
+			continue
+		}
+		node, siblings := next[0], next[1:]
+		switch err := visit(node); {
+		case err == nil:
+			open, next = append(open, siblings), node.Nodes
+		case errors.Is(err, fs.SkipAll):
+			return nil
+		case !errors.Is(err, fs.SkipDir):
+			return err
+		case node.Dir:
+			next = siblings
+		default:
+			next = nil
+		}
+	}
+}
+
+// All returns n and every node below it that n holds, in the order of [Node.Walk].
+func (n *Node) All() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		_ = n.Walk(func(node *Node) error { //nolint:errcheck // it is SkipAll or nil
+			if !yield(node) {
+				return fs.SkipAll
+			}
+			return nil
+		})
+	}
+}
+
+// Leaves returns the files among [Node.All], n itself if it is one. A directory is
+// no leaf, even where it is empty or was not read.
+func (n *Node) Leaves() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		for node := range n.All() {
+			if !node.Dir && !yield(node) {
+				return
+			}
+		}
+	}
+}
+
+// ResumeIndex returns the AfterIndex for a Watcher or for Events with which nothing
+// is missed that r does not show, and nothing comes that it does.
+//
+//   - For a Get, of whatever kind, it is Index: r shows the store as it was then,
+//     be it behind or not. ModifiedIndex is not enough: it is older for a node that
+//     nobody has written lately, and falls out of the server's history; and that
+//     of a directory does not change with what is in it.
+//   - For a write, and for an event, it is Node.ModifiedIndex. Index won't do: that
+//     of an event is the store's when the watch was taken, so the events between
+//     would be missed, or come twice.
+//   - For a write with NoValueOnSuccess it is Index, which is the write's own.
+//
+// A Get whose Index a proxy has dropped has the greatest ModifiedIndex in it
+// instead: events may then come that it shows. ResumeIndex is never zero, which
+// would mean to watch from now on: where nothing is known it is 1, with which a
+// watch begins at the beginning, or ends with the error that the history is gone.
+//
+// An error of Get has no Response; that a key is missing is as of [Error].Index.
+func (r *Response) ResumeIndex() uint64 {
+	switch {
+	case r == nil:
+		return 1
+	case r.Node != nil && r.Action != "get":
+		return max(r.Node.ModifiedIndex, 1)
+	case r.Index > 0:
+		return r.Index
+	}
+	index := uint64(1)
+	for n := range r.Node.All() {
+		index = max(index, n.ModifiedIndex)
+	}
+	return index
+}

@@ -145,8 +145,8 @@ func TestTrace(t *testing.T) {
 			why: "all fail", call: get, answers: []fakeAnswer{{status: 503}, {status: 500, body: `{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: request timed out"}`}}, err: client.ErrClusterUnavailable,
 			want: []string{
 				"1. GET http://a /v2/keys/a read",
-				"1. next http://a, sent, 503, 0s, 0 redirects: client: http://a: 503 Service Unavailable: unexpected reply",
-				"suspect http://a: client: http://a: 503 Service Unavailable: unexpected reply",
+				"1. next http://a, sent, 503, 0s, 0 redirects: client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)",
+				"suspect http://a: client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)",
 				"2. GET http://b /v2/keys/a read",
 				"2. next http://b, sent, 500, 0s, 0 redirects: 300: Raft Internal Error (etcdserver: request timed out) [0]",
 				"suspect http://b: 300: Raft Internal Error (etcdserver: request timed out) [0]",

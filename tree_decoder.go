@@ -5,14 +5,15 @@ import (
 	"sync"
 )
 
-// maxPooledRuns is how many runs are worth keeping for the next reply.
-const maxPooledRuns = 4096
+// firstRead is how much of a body is read before it is looked at. A body that breaks
+// off before that counts as broken off, whatever it began with.
+const firstRead = 1 << 10
 
 // treeDecoder reads the replies of the keys API: a Response with its tree of
 // Nodes, and no other document. The result is what encoding/json makes of the
-// body, but that names match in their own case only, that a node named twice is
-// the last one and not a mixture, and that a tree that is not whole is refused:
-// see isWholeNode.
+// body, with three differences: names match in their own case only, a node named
+// twice is the last one and not a mixture, and a tree that is not whole is refused.
+// In a whole tree each node but the root has a key.
 type treeDecoder struct {
 	scanner
 	nodeStore
@@ -20,10 +21,10 @@ type treeDecoder struct {
 	resp     Response
 	node     Node
 	prevNode Node
-	runs     [][]Node // the children so far of all directories that are open
+	runs     runStack // the children so far of all directories that are open
 }
 
-//nolint:gochecknoglobals // decoders are 60 KiB each, too much to make for each reply
+//nolint:gochecknoglobals // decoders are 90 KiB each, too much to allocate for each reply
 var treeDecoders = sync.Pool{New: func() any {
 	d := &treeDecoder{}
 	d.window = make([]byte, windowSize)
@@ -34,9 +35,10 @@ var treeDecoders = sync.Pool{New: func() any {
 // decodeTreeFrom reads body to its end, without ever holding the whole of it.
 //
 // Its errors are [ErrEmptyBody], [ErrInvalidJSON], an [ErrResponseTooLarge] for a
-// body of more than limit bytes, and a bodyReadError for a body that broke off;
-// with an error comes the beginning of the body. See nodeStore for how much of a
-// reply each of its nodes keeps alive.
+// body of more than limit bytes or with more nodes than fit into about twice as
+// much memory, and a bodyReadError for a body that broke off; with an error comes
+// the beginning of the body. It allocates at most 2.2 times limit. See nodeStore for
+// how much of a reply each of its nodes keeps alive.
 func decodeTreeFrom(body io.Reader, limit int64) (resp *Response, head []byte, err error) {
 	d := treeDecoders.Get().(*treeDecoder)
 	d.open(body, limit)
@@ -57,37 +59,33 @@ func decodeTreeBytes(body []byte) (*Response, error) {
 	return resp, err
 }
 
-// release hands d to the next who needs one.
+// release returns d to the pool.
 func (d *treeDecoder) release() {
 	d.forget()
 	treeDecoders.Put(d)
 }
 
-// forget lets go of everything that the next user of d must not see or keep alive.
+// forget drops everything that the next user of d must not see or keep alive.
 func (d *treeDecoder) forget() {
 	d.scanner.forget()
 	d.nodeStore.forget()
-	clear(d.runs) // those that an error left
-	d.runs = d.runs[:0]
-	if cap(d.runs) > maxPooledRuns {
-		d.runs = nil
-	}
+	d.runs.forget()
 	d.resp, d.node, d.prevNode = Response{}, Node{}, Node{}
 }
 
 // document reads the whole body.
 func (d *treeDecoder) document() (*Response, error) {
-	d.want(minNodeRoom) // most bodies are there as a whole then
+	d.want(firstRead)
 	if d.peek() != '{' {
 		if d.ends() {
 			return nil, ErrEmptyBody
 		}
 		return nil, d.failure()
 	}
-	if !d.response() || !d.ends() {
+	if !d.response() || !d.ends() || !d.charge(d.used) {
 		return nil, d.failure()
 	}
-	d.settle()
+	d.flush()
 	switch {
 	case d.resp.Node != nil && d.resp.PrevNode == nil:
 		// Most replies are one node, and this is their only allocation but for text.
@@ -105,16 +103,16 @@ func (d *treeDecoder) document() (*Response, error) {
 		two.Node, two.PrevNode = &two.node, &two.prevNode
 		return &two.Response, nil
 	default:
-		return d.apart(), nil
+		return d.separate(), nil
 	}
 }
 
 // isSmall reports whether n may be kept alive for another's sake.
 func isSmall(n *Node) bool { return n.Nodes == nil && len(n.Key)+len(n.Value) <= maxShared }
 
-// apart gives the nodes and the response an allocation each, so that whoever
-// keeps one node does not keep the other.
-func (d *treeDecoder) apart() *Response {
+// separate returns the response and its nodes in an allocation each, so that a
+// program that keeps one node does not keep the other.
+func (d *treeDecoder) separate() *Response {
 	resp := d.resp
 	if resp.Node != nil {
 		node := d.node
@@ -127,13 +125,117 @@ func (d *treeDecoder) apart() *Response {
 	return &resp
 }
 
+// field is a name that the decoder knows.
+type field int
+
+const (
+	fieldBad field = iota // no name where there should be one
+	fieldEnd              // the end of the object
+	fieldOther
+	fieldAction
+	fieldNode
+	fieldPrevNode
+	fieldKey
+	fieldValue
+	fieldDir
+	fieldNodes
+	fieldExpiration
+	fieldTTL
+	fieldModifiedIndex
+	fieldCreatedIndex
+)
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "key":
+		return fieldKey
+	case "value":
+		return fieldValue
+	case "dir":
+		return fieldDir
+	case "nodes":
+		return fieldNodes
+	case "expiration":
+		return fieldExpiration
+	case "ttl":
+		return fieldTTL
+	case "modifiedIndex":
+		return fieldModifiedIndex
+	case "createdIndex":
+		return fieldCreatedIndex
+	case "action":
+		return fieldAction
+	case "node":
+		return fieldNode
+	case "prevNode":
+		return fieldPrevNode
+	}
+	return fieldOther
+}
+
+// next moves to the value of the next field of an object, or behind its end.
+func (d *treeDecoder) next(first bool) field {
+	if f, size := commonField(d.data[d.pos:], first); size > 0 {
+		d.pos += size
+		return f
+	}
+	c := d.peek()
+	if c == '}' {
+		d.pos++
+		d.depth--
+		return fieldEnd
+	}
+	if !first {
+		if c != ',' {
+			return fieldBad
+		}
+		d.pos++
+	}
+	name, ok := d.name()
+	if !ok {
+		return fieldBad
+	}
+	f := fieldOf(name)
+	if !d.take(':') {
+		return fieldBad
+	}
+	return f
+}
+
+// commonField reads the fields that almost all bytes of a large reply belong to, in the
+// form that servers write: without white space. size is 0 for any other text, which
+// next reads.
+func commonField(text []byte, first bool) (f field, size int) {
+	const (
+		key           = `"key":`
+		value         = `,"value":`
+		modifiedIndex = `,"modifiedIndex":`
+		createdIndex  = `,"createdIndex":`
+	)
+	switch {
+	case len(text) < len(modifiedIndex):
+		return 0, 0
+	case first:
+		if string(text[:len(key)]) == key {
+			return fieldKey, len(key)
+		}
+	case string(text[:len(value)]) == value:
+		return fieldValue, len(value)
+	case string(text[:len(modifiedIndex)]) == modifiedIndex:
+		return fieldModifiedIndex, len(modifiedIndex)
+	case string(text[:len(createdIndex)]) == createdIndex:
+		return fieldCreatedIndex, len(createdIndex)
+	}
+	return 0, 0
+}
+
 // response reads the document's object.
 func (d *treeDecoder) response() bool {
-	first := !d.readActionQuickly()
-	if first && !d.enter() {
+	if !d.enter() {
 		return false
 	}
-	for ok := true; ok; first = false {
+	ok := true
+	for first := true; ok; first = false {
 		switch d.next(first) {
 		case fieldBad:
 			return false
@@ -152,23 +254,14 @@ func (d *treeDecoder) response() bool {
 	return false
 }
 
-// action reads what was done.
+// action reads what was done. The words of servers need no memory.
 func (d *treeDecoder) action() bool {
 	if d.peek() == 'n' {
 		return d.null()
 	}
-	said, ok := d.text()
-	if !ok {
-		return false
-	}
-	d.setAction(said)
-	return true
-}
-
-// setAction keeps a word. Those that servers say need no memory.
-func (d *treeDecoder) setAction(said []byte) {
+	short, long, ok := d.text()
 	action := &d.resp.Action
-	switch string(said) {
+	switch string(short) {
 	case "get":
 		*action = "get"
 	case "set":
@@ -185,16 +278,18 @@ func (d *treeDecoder) setAction(said []byte) {
 		*action = "compareAndDelete"
 	case "expire":
 		*action = "expire"
+	case "":
+		*action = long
 	default:
-		*action = string(said)
+		*action = string(short)
 	}
+	return ok
 }
 
-// top reads the node or the previous one, and has *to point to it.
+// top reads the node or the previous one, and sets *to to it.
 func (d *treeDecoder) top(to **Node, n *Node) bool {
-	d.want(minNodeRoom)
 	if *to != nil { // the name comes twice
-		d.settle()
+		d.flush()
 		*to, *n = nil, Node{}
 	}
 	if d.peek() == 'n' {
@@ -203,4 +298,217 @@ func (d *treeDecoder) top(to **Node, n *Node) bool {
 	*to = n
 	o := openNode{Node: n, isTop: true}
 	return d.read(&o) && (o.hasKey || o.Dir)
+}
+
+// openNode is a node that is being read.
+type openNode struct {
+	*Node
+	strings  span   // of a node in the slab
+	separate []Node // the node itself if it had to leave the slab
+	isTop    bool   // in the decoder, and never in the slab
+	hasKey   bool
+}
+
+// read reads o, an object.
+func (d *treeDecoder) read(o *openNode) bool {
+	if !d.isAt('{') && d.peek() != '{' || !d.enter() {
+		return false
+	}
+	ok := true
+	for first := true; ok; first = false {
+		switch d.next(first) {
+		case fieldBad:
+			return false
+		case fieldEnd:
+			return true
+		case fieldKey:
+			ok = d.key(o)
+		case fieldValue:
+			ok = d.value(o)
+		case fieldDir:
+			ok = d.bool(&o.Dir)
+		case fieldNodes:
+			ok = d.nodes(o)
+		case fieldExpiration:
+			ok = d.expiration(o)
+		case fieldTTL:
+			ok = d.int64(&o.TTL)
+		case fieldModifiedIndex:
+			ok = d.uint64(&o.ModifiedIndex)
+		case fieldCreatedIndex:
+			ok = d.uint64(&o.CreatedIndex)
+		default:
+			ok = d.skip()
+		}
+	}
+	return false
+}
+
+func (d *treeDecoder) key(o *openNode) bool {
+	if !d.isAt('"') && d.peek() == 'n' {
+		return d.null()
+	}
+	from, to, long, ok := d.share()
+	o.hasKey = to > from || long != ""
+	if long != "" {
+		d.leaveSlab(o)
+	}
+	if o.isTop || o.separate != nil {
+		d.own = append(d.own, ownString{&o.Key, long, from, to})
+	} else {
+		o.strings.keyFrom, o.strings.keyTo = uint16(from), uint16(to)
+	}
+	return ok
+}
+
+func (d *treeDecoder) value(o *openNode) bool {
+	if !d.isAt('"') && d.peek() == 'n' {
+		return d.null()
+	}
+	from, to, long, ok := d.share()
+	if long != "" {
+		d.leaveSlab(o)
+	}
+	if o.isTop || o.separate != nil {
+		d.own = append(d.own, ownString{&o.Value, long, from, to})
+	} else {
+		o.strings.valueFrom, o.strings.valueTo = uint16(from), uint16(to)
+	}
+	return ok
+}
+
+// share reads a string into the block, or, if it is too long to share one, into
+// memory of its own.
+func (d *treeDecoder) share() (from, to int, long string, ok bool) {
+	if d.isAt('"') { // most by far: plain ASCII, short, and at hand
+		begin := d.pos + 1
+		end, wide := stringEnd(d.data, begin)
+		if end < len(d.data) && d.data[end] == '"' && !wide && end-begin <= min(maxShared, len(d.block)-d.used) {
+			from = d.used
+			d.used += copy(d.block[from:], d.data[begin:end])
+			d.pos = end + 1
+			return from, d.used, "", true
+		}
+	}
+	short, long, ok := d.text()
+	if long != "" || !ok {
+		return 0, 0, long, ok
+	}
+	if len(short) > maxShared || len(short) > len(d.block)-d.used {
+		return 0, 0, string(short), d.charge(len(short))
+	}
+	from = d.used
+	d.used += copy(d.block[from:], short)
+	return from, d.used, "", true
+}
+
+// leaveSlab moves o out of the slab, where its room is free again.
+func (d *treeDecoder) leaveSlab(o *openNode) {
+	if o.isTop || o.separate != nil {
+		return
+	}
+	d.charge(nodeSize) // the caller goes on to what charges next
+	o.separate = []Node{*o.Node}
+	*o.Node = Node{}
+	o.Node = &o.separate[0]
+	at := o.strings
+	d.own = append(d.own,
+		ownString{into: &o.Key, from: int(at.keyFrom), to: int(at.keyTo)},
+		ownString{into: &o.Value, from: int(at.valueFrom), to: int(at.valueTo)})
+}
+
+// expiration leaves the time to package time, as encoding/json does.
+func (d *treeDecoder) expiration(o *openNode) bool {
+	if d.peek() == 'n' {
+		o.Expiration = nil
+		return d.null()
+	}
+	raw, _, _, _, ok := d.quoted()
+	if !ok || !d.charge(timeSize) {
+		return false
+	}
+	o.Expiration = d.newTime()
+	return o.Expiration.UnmarshalJSON(d.data[d.pos-len(raw)-2:d.pos]) == nil
+}
+
+// nodes reads the children of o.
+func (d *treeDecoder) nodes(o *openNode) bool {
+	if d.peek() == 'n' {
+		o.Nodes = nil
+		return d.null()
+	}
+	if d.peek() != '[' || !d.enter() {
+		return false
+	}
+	if d.take(']') {
+		d.depth--
+		o.Nodes = Nodes{}
+		return true
+	}
+	d.leaveSlab(o)
+	base := d.runs.length
+	count, ok := d.children()
+	if !ok || !d.charge(count*pointerSize) {
+		return false
+	}
+	o.Nodes = make(Nodes, 0, count)
+	for at := base; at < d.runs.length; at++ {
+		run := *d.runs.at(at)
+		for i := range run {
+			o.Nodes = append(o.Nodes, &run[i])
+		}
+	}
+	d.runs.truncate(base)
+	return true
+}
+
+// children reads nodes up to the end of their array, and notes them as runs:
+// leaves that follow each other do so in the slab too.
+func (d *treeDecoder) children() (count int, ok bool) {
+	slab, from := d.slab, d.inUse
+	perChild := 0
+	for {
+		if !d.hasRoom() {
+			size := d.nextSize(d.remaining(), perChild)
+			if !d.note(slab[from:d.inUse]) || !d.charge(size*nodeSize+d.used) {
+				return 0, false
+			}
+			d.nextSlab(size)
+			slab, from = d.slab, 0
+		}
+		i, begin := d.inUse, d.pos
+		o := openNode{Node: &slab[i]}
+		if !d.read(&o) || !o.hasKey {
+			return 0, false
+		}
+		if o.separate == nil {
+			d.spans[i] = o.strings
+			d.inUse++
+		} else {
+			if !d.note(slab[from:i]) || !d.note(o.separate) {
+				return 0, false
+			}
+			slab, from = d.slab, d.inUse
+		}
+		perChild = d.pos - begin
+		count++
+		switch d.peek() {
+		case ',':
+			d.pos++
+		case ']':
+			d.pos++
+			d.depth--
+			return count, d.note(slab[from:d.inUse])
+		default:
+			return 0, false
+		}
+	}
+}
+
+// note adds to the children of the directory that was opened last.
+func (d *treeDecoder) note(run []Node) bool {
+	if len(run) == 0 {
+		return true
+	}
+	return !d.runs.push(run) || d.charge(runChunk*runSize)
 }

@@ -10,7 +10,7 @@ type Versions struct {
 	// Server is the version of the member that answered.
 	Server string `json:"etcdserver"`
 	// Cluster is the version that all members have agreed to speak. Servers
-	// before 2.1 don't say it.
+	// before 2.1 do not report it.
 	Cluster string `json:"etcdcluster"`
 }
 

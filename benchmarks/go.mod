@@ -6,7 +6,7 @@ require (
 	github.com/coreos/etcd/client v0.0.0
 	github.com/coreos/etcd/client/integration v0.0.0
 	github.com/json-iterator/go v1.1.12
-	github.com/ugorji/go/codec v1.3.2
+	github.com/ugorji/go/codec v1.2.12
 	go.etcd.io/etcd/client/v2 v2.305.35
 )
 

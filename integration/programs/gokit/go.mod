@@ -10,7 +10,7 @@ require (
 require (
 	github.com/coreos/etcd v3.3.27+incompatible // indirect
 	github.com/go-logfmt/logfmt v0.5.1 // indirect
-	github.com/ugorji/go/codec v1.3.2 // indirect
+	github.com/ugorji/go/codec v1.2.12 // indirect
 	go.etcd.io/etcd/client/v2 v2.305.0 // indirect
 	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/text v0.41.0 // indirect

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,8 +51,8 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestSlabKeepsLittleAlive keeps one node of a large reply.
-func TestSlabKeepsLittleAlive(t *testing.T) {
+// TestNodeStore_KeepsLittleAlive keeps one node of a large reply.
+func TestNodeStore_KeepsLittleAlive(t *testing.T) {
 	small := func(i int) string { return fmt.Sprintf("value-%08d", i) }
 	hugeOrSmall := func(i int) string {
 		if i%2 == 0 {
@@ -145,17 +146,17 @@ func TestTreeDecoderForgets(t *testing.T) {
 		}
 		d.forget()
 		switch {
-		case len(d.window) > maxPooledWindow, cap(d.scratch) > maxPooledWindow, cap(d.runs) > maxPooledRuns:
-			t.Errorf("%d bytes of window, %d of scratch and %d runs are kept", len(d.window), cap(d.scratch), cap(d.runs))
+		case len(d.window) != windowSize, cap(d.scratch) > maxPooledScratch, len(d.runs.chunks) > maxPooledChunks:
+			t.Errorf("%d bytes of window, %d of scratch and %d runs are kept", len(d.window), cap(d.scratch), len(d.runs.chunks)*runChunk)
 		case d.data != nil, d.source != nil, d.err != nil, d.slab != nil, d.times != nil, d.resp != Response{}, d.node.Nodes != nil, d.prevNode.Nodes != nil:
 			t.Error("something of the reply is kept")
 		}
-		for _, a := range d.alone[:cap(d.alone)] {
+		for _, a := range d.own[:cap(d.own)] {
 			if a.into != nil || a.long != "" {
 				t.Fatal("a string is kept")
 			}
 		}
-		for _, run := range d.runs[:cap(d.runs)] {
+		for _, run := range slices.Concat(d.runs.chunks...) {
 			if run != nil {
 				t.Fatal("children are kept")
 			}
@@ -232,8 +233,8 @@ func TestTreeDecoderAllocations(t *testing.T) {
 // TestTreeDecoderLargeValues decodes values larger than any window.
 func TestTreeDecoderLargeValues(t *testing.T) {
 	for _, size := range []int{
-		maxShared - 9, maxShared - 8, maxShared - 1, maxShared, maxShared + 1, minNodeRoom, windowSize - windowPad - 1, windowSize - windowPad,
-		windowSize, windowSize + 1, maxPooledWindow, 5 << 20,
+		maxShared - 9, maxShared - 8, maxShared - 1, maxShared, maxShared + 1, windowSize/2 - 2, windowSize/2 - 1, windowSize / 2, windowSize - 1,
+		windowSize, windowSize + 1, 5 << 20,
 	} {
 		var plain strings.Builder
 		for plain.Len() < size {
