@@ -219,7 +219,7 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	}
 	c.exchange.liveness = &liveness{
 		interval: max(interval, 0),
-		prober:   prober{transport: c.exchange.transport, interval: probeInterval, observer: c.observer, onResult: c.onProbe},
+		prober:   prober{transport: c.exchange.transport, interval: probeInterval, observer: c.observer, onAlive: c.onAlive, onNone: c.onNone},
 		others:   c.otherEndpoints,
 	}
 	c.prober = &c.exchange.liveness.prober

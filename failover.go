@@ -110,6 +110,9 @@ func (s *callState) try(ctx context.Context, i int) (r *reply, done bool, err er
 		return nil, true, s.endedByCaller(ctx, i, began, &e, &res)
 	}
 	v := classify(res)
+	if e.reply != nil && res.err != nil && v != verdictIdle {
+		res.err = withReply(res.err, e.reply)
+	}
 	s.onDone(ctx, ep, began, &res, outcomeOf(v))
 	switch v {
 	case verdictIdle:
@@ -171,9 +174,6 @@ func (s *callState) resultOf(e *exchanged) result {
 		res.err = s.op.onReply(r)
 	}
 	res.etcd = s.isEtcd(r, res.err)
-	if res.err != nil {
-		res.err = withReply(res.err, r)
-	}
 	return res
 }
 

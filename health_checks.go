@@ -31,15 +31,17 @@ func (c *httpClusterClient) markHealthy(ctx context.Context, ep *endpoint) {
 	}
 }
 
-// onProbe notes what a probe has found.
-func (c *httpClusterClient) onProbe(ep *endpoint, found probeResult) {
-	ctx := context.Background()
-	switch {
-	case ep.counts == nil: // none of the client's endpoints
-	case found == probeNone:
-		c.markUnhealthy(ctx, ep, ErrStalled, false)
-	case found == probeGood, found == probeNotEtcd && !ep.health.isBecauseNotEtcd():
-		c.markHealthy(ctx, ep)
+// onAlive notes that something has answered a probe.
+func (c *httpClusterClient) onAlive(ep *endpoint, found probeResult) {
+	if ep.counts != nil && (found == probeGood || found == probeNotEtcd && !ep.health.isBecauseNotEtcd()) {
+		c.markHealthy(context.Background(), ep)
+	}
+}
+
+// onNone notes that nobody has answered a probe.
+func (c *httpClusterClient) onNone(ep *endpoint) {
+	if ep.counts != nil { // it is one of the client's endpoints
+		c.markUnhealthy(context.Background(), ep, ErrStalled, false)
 	}
 }
 

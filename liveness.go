@@ -15,7 +15,7 @@ const (
 	leastStallInterval = 100 * time.Millisecond
 	// shortestStallInterval is the least that Config takes: what is shorter has
 	// lost its unit.
-	shortestStallInterval = 10 * time.Millisecond
+	shortestStallInterval = time.Millisecond
 	// stallShare is the part of the time left that may pass before a silent
 	// endpoint is probed; the probe may take as much again, and other endpoints
 	// want their time too.
@@ -228,7 +228,9 @@ func (d *stallDetector) probe(waitsFor phase, since time.Time) error {
 	if mayMove && waitsFor == awaitsHeader {
 		// With a short deadline another endpoint is asked before the probe is
 		// over. That is this call's own decision, and says nothing to others.
-		limit = max(d.askAfter, ep.health.probeTimeout())
+		if short := max(d.askAfter, ep.health.probeTimeout()); short < live.prober.timeout(ep) {
+			limit = short
+		}
 	}
 	if !d.moveAt.IsZero() {
 		for _, other := range live.others(ep) {

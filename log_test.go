@@ -52,8 +52,9 @@ func (l *logbook) logger(level slog.Level) *slog.Logger {
 func TestLogger(t *testing.T) {
 	refused := errors.New("refused")
 	synctest.Test(t, func(t *testing.T) {
+		down := fakeAnswer{after: 5 * time.Millisecond, status: 503, body: "<html>the value of a key</html>"}
 		f := script(t,
-			fakeAnswer{after: 5 * time.Millisecond, status: 503, body: "<html>the value of a key</html>"},
+			down, down, down,
 			fakeAnswer{notSent: true, err: refused}, fakeAnswer{body: setReply},
 			fakeAnswer{err: io.EOF},
 			fakeAnswer{header: "X-Etcd-Index: 3", breaks: io.ErrUnexpectedEOF}, eventAt(4),
@@ -98,7 +99,9 @@ func TestLogger(t *testing.T) {
 		want := []string{
 			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a%20b attempt=1 sent=true status=503 duration=5ms error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
 			`level=DEBUG msg="etcd endpoint is unhealthy" endpoint=http://a error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
-			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a%20b attempts=1 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
+			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a%20b attempt=2 sent=true status=503 duration=5ms error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
+			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a%20b attempt=3 sent=true status=503 duration=5ms error="client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
+			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a%20b attempts=3 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader); error #1: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader); error #2: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)"`,
 			`level=DEBUG msg="etcd endpoint failed" endpoint=http://a method=GET path=/v2/keys/a attempt=1 sent=false status=0 duration=0s error="dial tcp: refused"`,
 			`level=WARN msg="etcd call failed on all endpoints" method=GET path=/v2/keys/a attempts=1 error="client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused"`,
 			`level=DEBUG msg="etcd endpoint is healthy again" endpoint=http://a`,

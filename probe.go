@@ -71,9 +71,10 @@ type prober struct {
 	transport http.RoundTripper
 	interval  time.Duration // how long an answer is good for everybody
 	observer  *observer
-	// onResult is called with what a probe of one of the client's endpoints has
-	// found, before those that wait for it go on.
-	onResult func(ep *endpoint, result probeResult)
+	// onAlive is called with an answer, before those that wait for it go on.
+	onAlive func(ep *endpoint, result probeResult)
+	// onNone is called where nobody answers, after a probe that no call waits for.
+	onNone func(ep *endpoint)
 }
 
 // ask returns the state of ep: what a probe has found within the interval, or what
@@ -98,9 +99,14 @@ func (p *prober) ask(ctx context.Context, ep *endpoint, limit time.Duration) (st
 	return probeAbandoned, false
 }
 
-// start asks, and waits for nothing.
+// start asks, and waits for nothing. An endpoint where nobody answers is reported to
+// onNone.
 func (p *prober) start(ep *endpoint) {
-	go p.ask(context.Background(), ep, 2*p.timeout(ep)) // ends with the probe
+	go func() { // ends with the probe
+		if found, known := p.ask(context.Background(), ep, 2*p.timeout(ep)); known && found == probeNone {
+			p.onNone(ep)
+		}
+	}()
 }
 
 // join returns the probe of ep that is under way, the last one where something
@@ -179,7 +185,9 @@ func (p *prober) run(ctx context.Context, current *probe, ep *endpoint, timeout 
 		ep.health.onAnswer(current.ended, made)
 	}
 	p.observer.onProbe(ep, current.began, current.result)
-	p.onResult(ep, current.result)
+	if current.result.isAlive() {
+		p.onAlive(ep, current.result)
+	}
 	close(current.done)
 }
 

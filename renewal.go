@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -27,21 +28,30 @@ const (
 // pollRun is a pollCall under way.
 type pollRun struct {
 	poll   *pollCall
+	ctx    context.Context
 	began  time.Time
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the field below is set
 	err    error
 }
 
-// launch starts a poll, which ends with ctx or with stop.
-func launch(ctx context.Context, own *httpClusterClient, p *pollCall) *pollRun {
+// newRun returns a run that ends with ctx or with end.
+func newRun(ctx context.Context, p *pollCall) *pollRun {
 	ctx, cancel := context.WithCancel(ctx)
-	run := &pollRun{poll: p, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	p.stop = ctx.Done()
-	go func() { // ends with its context
-		defer close(run.done)
-		_, run.err = own.do(ctx, p)
-	}()
+	return &pollRun{poll: p, ctx: ctx, began: time.Now(), cancel: cancel, done: make(chan struct{})}
+}
+
+// do makes the request.
+func (run *pollRun) do(own *httpClusterClient) {
+	defer close(run.done)
+	_, run.err = own.do(run.ctx, run.poll)
+}
+
+// launch makes the request in a goroutine, which ends with the run.
+func launch(ctx context.Context, own *httpClusterClient, p *pollCall) *pollRun {
+	run := newRun(ctx, p)
+	go run.do(own)
 	return run
 }
 
@@ -60,6 +70,9 @@ func (run *pollRun) isIdleSince(t time.Time) bool {
 }
 
 // renewal makes one request of a watch, and renews it while it is idle.
+//
+// The first request is made on the caller's goroutine. A timer looks after it, on a
+// goroutine that is there only while a second request is under way.
 type renewal struct {
 	watch  *watch
 	client *httpClusterClient
@@ -71,31 +84,99 @@ type renewal struct {
 	witness *pollRun  // where the history is gone: sees what current should see
 	loss    error     // why there is a witness
 	seen    time.Time // when the witness saw an event; zero: it has not
-	timer   *time.Timer
 	pause   time.Duration
 	second  bool // the renewal under way is tried again, on a new connection
+
+	wait  time.Duration // until the next look
+	timer *time.Timer   // of run; nil: it does not run
+
+	mu      sync.Mutex    // guards the fields below
+	looks   *time.Timer   // starts look; nil: never
+	over    bool          // the first request has ended
+	looking chan struct{} // closed when look ends; nil: it does not run
+	handed  bool          // the first request was replaced: the caller goes on with run
+	outcome *pollOutcome  // what look has come to; nil: nothing
+}
+
+// pollOutcome is what a request of a watch has come to.
+type pollOutcome struct {
+	event *Response
+	err   error
 }
 
 // request makes one request of w, for an event or for a stream of them, and
 // returns the event, or nil for an idle end.
 func (w *watch) request(ctx context.Context, own *httpClusterClient, stream bool, take func(*Response) bool) (*Response, error) {
-	r := renewal{watch: w, client: own, stream: stream, take: take}
+	r := &renewal{watch: w, client: own, stream: stream, take: take, pause: renewalPause()}
 	p := w.newPoll(stream)
 	p.deliver = take
-	r.current = launch(ctx, own, p)
+	first := newRun(ctx, p)
+	r.current = first
+	if own.exchange.liveness.interval > 0 {
+		r.wait = r.headerWait()
+		r.looks = time.AfterFunc(r.wait, func() { r.look(ctx) })
+	}
 	defer func() {
 		r.next.end()
 		r.witness.end()
 		r.current.end()
 	}()
-	if own.exchange.liveness.interval <= 0 {
-		<-r.current.done
+	first.do(own)
+	defer first.cancel()
+	if !r.stopLooking() {
 		return r.result()
 	}
-	r.pause = renewalPause()
-	r.timer = time.NewTimer(r.headerWait())
-	defer r.timer.Stop()
-	return r.run(ctx)
+	switch {
+	case r.outcome != nil:
+		return r.outcome.event, r.outcome.err
+	case r.handed:
+		out := r.run(ctx, true)
+		return out.event, out.err
+	default:
+		return r.result()
+	}
+}
+
+// stopLooking ends the timer, and reports whether look has run at the end of the
+// first request: it waits until it has ended.
+func (r *renewal) stopLooking() bool {
+	r.mu.Lock()
+	r.over = true
+	if r.looks != nil {
+		r.looks.Stop()
+	}
+	looking := r.looking
+	r.mu.Unlock()
+	if looking == nil {
+		return false
+	}
+	<-looking
+	return true
+}
+
+// look looks after the first request, and after the one that is to replace it.
+func (r *renewal) look(ctx context.Context) {
+	r.mu.Lock()
+	if r.over {
+		r.mu.Unlock()
+		return
+	}
+	ended := make(chan struct{})
+	r.looking = ended
+	r.mu.Unlock()
+	r.wait = 0
+	out := r.run(ctx, false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer close(ended)
+	switch {
+	case out != nil:
+		r.outcome = out
+	case r.handed || r.over:
+	default:
+		r.looking = nil
+		r.looks.Reset(r.wait)
+	}
 }
 
 func renewalPause() time.Duration {
@@ -107,8 +188,24 @@ func (r *renewal) headerWait() time.Duration {
 	return connectionFactor * r.client.exchange.liveness.interval
 }
 
-func (r *renewal) run(ctx context.Context) (*Response, error) {
-	for {
+// lookAfter sets the time of the next look.
+func (r *renewal) lookAfter(d time.Duration) {
+	r.wait = d
+	if r.timer != nil {
+		r.timer.Reset(d)
+	}
+}
+
+// run looks after the requests until the current one ends. Unless it is to stay, it
+// returns nil as soon as there is nothing to look after but the current one, or
+// another goroutine's request has become the current one.
+func (r *renewal) run(ctx context.Context, stay bool) *pollOutcome {
+	r.timer = time.NewTimer(r.wait)
+	defer func() {
+		r.timer.Stop()
+		r.timer = nil
+	}()
+	for first := true; stay || first || r.next != nil || r.witness != nil; first = false {
 		var held, nextDone, witnessDone <-chan struct{}
 		if r.next != nil {
 			held, nextDone = r.next.poll.held, r.next.done
@@ -118,25 +215,30 @@ func (r *renewal) run(ctx context.Context) (*Response, error) {
 		}
 		select {
 		case <-r.current.done:
-			return r.result()
+			event, err := r.result()
+			return &pollOutcome{event, err}
 		case <-held:
-			if event, err, done := r.promote(); done {
-				return event, err
+			replaced, out := r.promote()
+			if out != nil {
+				return out
+			}
+			if replaced && !stay {
+				r.handed = true
+				return nil
 			}
 		case <-nextDone:
 			r.onNextEnded(ctx)
 		case <-witnessDone:
 			r.onWitness()
 		case <-r.timer.C:
-			if !r.seen.IsZero() {
-				if err := r.judgeWitness(); err != nil {
-					return nil, err
-				}
-				continue
+			if r.seen.IsZero() {
+				r.onTimer(ctx)
+			} else if err := r.judgeWitness(); err != nil {
+				return &pollOutcome{nil, err}
 			}
-			r.onTimer(ctx)
 		}
 	}
+	return nil
 }
 
 // result returns what the current poll has come to.
@@ -178,11 +280,11 @@ func (r *renewal) onTimer(ctx context.Context) {
 	}
 	switch left := wait - time.Since(since); {
 	case opened && !http1: // pings of HTTP/2 find a dead connection
-		r.timer.Reset(r.pause)
+		r.lookAfter(r.pause)
 	case !silent:
-		r.timer.Reset(r.pause)
+		r.lookAfter(r.pause)
 	case left > 0:
-		r.timer.Reset(left)
+		r.lookAfter(left)
 	default:
 		r.second = false
 		r.start(ctx)
@@ -191,7 +293,7 @@ func (r *renewal) onTimer(ctx context.Context) {
 
 func (r *renewal) pauseLonger() {
 	r.pause = min(2*r.pause, longestRenewalPause)
-	r.timer.Reset(r.pause)
+	r.lookAfter(r.pause)
 }
 
 // start makes the request that is to take the place of the current one.
@@ -205,22 +307,23 @@ func (r *renewal) start(ctx context.Context) {
 	}
 	p.gate, p.held, p.deliver = make(chan struct{}), make(chan struct{}), r.take
 	r.next = launch(ctx, r.client, p)
-	r.timer.Reset(r.headerWait())
+	r.lookAfter(r.headerWait())
 }
 
-// promote makes the next poll the current one, whose header waits, unless
-// something has come on the current one meanwhile: then it is alive.
-func (r *renewal) promote() (event *Response, err error, done bool) {
+// promote makes the next poll, whose header waits, the current one, unless something
+// has come on the current one meanwhile: then it is alive. The outcome is not nil
+// where the current one has ended by itself just now.
+func (r *renewal) promote() (replaced bool, out *pollOutcome) {
 	if !r.current.isIdleSince(r.next.began) {
 		r.next.end()
 		r.next = nil
-		r.timer.Reset(r.pause)
-		return nil, nil, false
+		r.lookAfter(r.pause)
+		return false, nil
 	}
 	r.current.end()
 	if err := r.current.err; err == nil || !errors.Is(err, context.Canceled) {
-		event, err = r.result() // it ended by itself just now
-		return event, err, true
+		event, err := r.result()
+		return false, &pollOutcome{event, err}
 	}
 	// What it has delivered just before it ended is not delivered again.
 	next := r.next.poll
@@ -233,8 +336,8 @@ func (r *renewal) promote() (event *Response, err error, done bool) {
 	r.witness, r.seen = nil, time.Time{}
 	close(next.gate)
 	r.pause = renewalPause()
-	r.timer.Reset(r.pause)
-	return nil, nil, false
+	r.lookAfter(r.pause)
+	return true, nil
 }
 
 // onNextEnded decides what it means that the next poll has ended before it was
@@ -262,7 +365,7 @@ func (r *renewal) onWitness() {
 		return
 	}
 	r.seen = time.Now()
-	r.timer.Reset(witnessGrace)
+	r.lookAfter(witnessGrace)
 }
 
 // judgeWitness returns the error of a watch whose connection is dead, and whose
@@ -273,7 +376,7 @@ func (r *renewal) judgeWitness() error {
 	r.witness, r.seen = nil, time.Time{}
 	if !r.current.isIdleSince(began) {
 		r.pause = renewalPause()
-		r.timer.Reset(r.pause)
+		r.lookAfter(r.pause)
 		return nil
 	}
 	r.current.end()

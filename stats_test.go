@@ -118,9 +118,9 @@ func TestStats(t *testing.T) {
 		s := statsOf(t, c)
 		wantSums(t, s)
 		wantJSON(t, s, `{"calls":10,"callsFailed":3,"unknownOutcomes":1,"requests":11,"redirects":1,"attempts":10,"answered":4,
-			"failed":3,"idlePolls":1,"cancelled":2,"failovers":0,"retries":1,"watchRestarts":1,"probes":1,"probesFailed":1,"syncs":1,"syncsFailed":1,
+			"failed":3,"idlePolls":1,"cancelled":2,"failovers":0,"retries":1,"watchRestarts":1,"probes":1,"probesFailed":0,"syncs":1,"syncsFailed":1,
 			"endpoints":[{"endpoint":"http://etcd","pinned":true,"unhealthy":true,"attempts":10,"answered":4,"failed":3,"idlePolls":1,"cancelled":2,
-			"becameUnhealthy":3,"probes":1,"probesFailed":1,"lastFailure":"2000-01-01T00:00:02.1Z"}]}`)
+			"becameUnhealthy":2,"probes":1,"probesFailed":0,"lastFailure":"2000-01-01T00:00:02.1Z"}]}`)
 	})
 }
 

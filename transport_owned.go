@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,6 +219,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errNotMade
 	case t.closed.Load():
 		closeQuietly(req.Body)
+		if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GetConn != nil && req.URL != nil {
+			trace.GetConn(req.URL.Host) // and there is none: nothing was sent
+		}
 		return nil, ErrTransportClosed
 	}
 	if t.roots != nil && t.options.mayUseTLS(req.URL) {

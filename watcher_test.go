@@ -68,7 +68,7 @@ func TestWatcherRemembersWhenItBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := script(t, fakeAnswer{}, fakeAnswer{header: "X-Etcd-Index: 41"},
 			fakeAnswer{header: "X-Etcd-Index: 88"}, // too soon to tell: an event may not have got through
-			fakeAnswer{header: "X-Etcd-Index: 99", bodyAfter: time.Second}, eventAt(155))
+			fakeAnswer{header: "X-Etcd-Index: 99", bodyAfter: 6 * time.Second}, eventAt(155))
 		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", nil)
 		if resp, err := w.Next(t.Context()); err != nil || resp.Node.ModifiedIndex != 155 {
 			t.Errorf("got %+v, %v", resp, err)
@@ -87,8 +87,7 @@ func pollTimes(t *testing.T, runFor time.Duration, lasts func(poll int) time.Dur
 		start := time.Now()
 		f := newFakeTransport(t, func(*http.Request) fakeAnswer {
 			times = append(times, time.Since(start).Seconds())
-			<-time.After(lasts(len(times)))
-			return fakeAnswer{header: "X-Etcd-Index: 7"}
+			return fakeAnswer{header: "X-Etcd-Index: 7", bodyAfter: lasts(len(times))}
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), runFor)
 		defer cancel()
@@ -128,7 +127,8 @@ func TestWatcherRearmsAQuietPollAtOnce(t *testing.T) {
 func TestWatcherGoesOnAfterAnError(t *testing.T) {
 	cleared := fakeAnswer{status: 400, body: `{"errorCode":401,"message":"The event in requested index is outdated and cleared","cause":"the requested history has been cleared [100/9]","index":1099}`}
 	missing := fakeAnswer{status: 404, body: `{"errorCode":100,"message":"Key not found","cause":"/a","index":1100}`}
-	f := script(t, eventAt(8), cleared, missing, fakeAnswer{status: 503}, fakeAnswer{body: "<html>"}, fakeAnswer{body: `{"action":"set"}`}, eventAt(1105))
+	down := fakeAnswer{status: 503} // three times, for the only endpoint is tried again
+	f := script(t, eventAt(8), cleared, missing, down, down, down, fakeAnswer{body: "<html>"}, fakeAnswer{body: `{"action":"set"}`}, eventAt(1105))
 	w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 7})
 	if _, err := w.Next(t.Context()); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,8 @@ func TestWatcherGoesOnAfterAnError(t *testing.T) {
 	}
 	// What was lost is lost: it goes on from where the error said.
 	wantPolls(t, f, "wait=true&waitIndex=8", "wait=true&waitIndex=9", "quorum=true",
-		"wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100")
+		"wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100", "wait=true&waitIndex=1100",
+		"wait=true&waitIndex=1100", "wait=true&waitIndex=1100")
 }
 
 func TestWatcherMovesToAnotherEndpoint(t *testing.T) {
@@ -168,7 +169,7 @@ func TestWatcherOfABadKey(t *testing.T) {
 
 func TestWatcherEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := script(t, fakeAnswer{silent: true}, fakeAnswer{}, eventAt(8))
+		f := script(t, fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}, fakeAnswer{}, eventAt(8))
 		w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Hour, cancel)
