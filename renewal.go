@@ -369,9 +369,9 @@ func (r *renewal) onWitness() {
 }
 
 // judgeWitness returns the error of a watch whose connection is dead, and whose
-// history is gone.
+// history is gone. What the witness has seen comes behind the index of the error.
 func (r *renewal) judgeWitness() error {
-	began := r.witness.began
+	began, event := r.witness.began, r.witness.poll.event
 	r.witness.end()
 	r.witness, r.seen = nil, time.Time{}
 	if !r.current.isIdleSince(began) {
@@ -381,5 +381,10 @@ func (r *renewal) judgeWitness() error {
 	}
 	r.current.end()
 	r.current.poll.merge()
+	var cleared Error
+	if errors.As(r.loss, &cleared) {
+		cleared.Index = max(cleared.Index, event.Node.ModifiedIndex-1)
+		return cleared
+	}
 	return r.loss
 }
