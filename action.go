@@ -229,6 +229,9 @@ func call[T any](ctx context.Context, c Client, act *action, decode func(*reply)
 		}
 		return value, nil
 	}
+	if c == nil {
+		return none, errNilClient
+	}
 	act.judge = func(r *reply) error {
 		_, err := decode(r)
 		return err

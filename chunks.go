@@ -42,6 +42,16 @@ func (c *chunks) add(n int) {
 	c.length += n
 }
 
+// write adds p.
+func (c *chunks) write(p []byte) {
+	for len(p) > 0 {
+		room, _ := c.room()
+		n := copy(room, p)
+		c.add(n)
+		p = p[n:]
+	}
+}
+
 // text returns all bytes as a string.
 func (c *chunks) text() string {
 	var b strings.Builder

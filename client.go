@@ -179,6 +179,8 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	switch {
 	case cfg.HeaderTimeoutPerRequest < 0:
 		return nil, &InvalidInputError{Field: "HeaderTimeoutPerRequest", Value: cfg.HeaderTimeoutPerRequest.String(), Reason: "it is negative"}
+	case isNilTransport(cfg.Transport):
+		return nil, &InvalidInputError{Field: "Transport", Reason: "it is a nil pointer"}
 	case cfg.MaxResponseBytes < 0:
 		return nil, &InvalidInputError{Field: "MaxResponseBytes", Reason: "it is negative"}
 	case strings.Contains(cfg.Username, ":"):
@@ -230,6 +232,13 @@ func newClusterClient(cfg Config) (*httpClusterClient, error) {
 		c.exchange.maxBytes = defaultMaxResponseBytes
 	}
 	return c, nil
+}
+
+// isNilTransport reports whether t is a nil pointer that would panic at the first
+// request.
+func isNilTransport(t http.RoundTripper) bool {
+	pointer, ok := t.(*http.Transport)
+	return ok && pointer == nil
 }
 
 // httpClusterClient chooses endpoints and decides after each attempt. It knows

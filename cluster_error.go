@@ -37,6 +37,9 @@ type Attempt struct {
 // Error begins "client: etcd cluster is unavailable or misconfigured" and names
 // each attempt as "; error #0: …", on one line.
 func (ce *ClusterError) Error() string {
+	if ce == nil {
+		return "<nil>"
+	}
 	var b strings.Builder
 	b.WriteString(ErrClusterUnavailable.Error())
 	for i := range ce.Errors {
@@ -50,6 +53,9 @@ func (ce *ClusterError) Error() string {
 
 // Detail gives each attempt's error on a line of its own.
 func (ce *ClusterError) Detail() string {
+	if ce == nil {
+		return ""
+	}
 	var b strings.Builder
 	for i := range ce.Errors {
 		fmt.Fprintf(&b, "error #%d: %s\n", i, ce.describe(i))

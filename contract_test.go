@@ -246,7 +246,9 @@ func (w *contractWorld) wantHosts() []string {
 		if w.s.endpoints == 2 {
 			ask(otherHost(w.first))
 		}
-		hosts = append(hosts, hosts[len(hosts)-1])
+		// On a new connection after 4, 8 and 16 s, and 32 where the minute allows.
+		last := hosts[len(hosts)-1]
+		hosts = append(hosts, last, last, last)
 	case w.ending == succeeds && w.f.leads == "other":
 		hosts = append(hosts, otherHost(w.first))
 	case w.ending == succeeds && w.f.leads != "":

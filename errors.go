@@ -120,6 +120,7 @@ var (
 	ErrClusterIDChanged = errors.New("client: the cluster ID has changed")
 
 	errNilContext = &InvalidInputError{Field: "context", Reason: "it is nil"}
+	errNilClient  = &InvalidInputError{Field: "Client", Reason: "it is nil"}
 )
 
 type headerTimeoutError struct{}

@@ -132,7 +132,7 @@ func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) 
 		o = *opts
 	}
 	return func(yield func(*Event, error) bool) {
-		if err := checkEvents(ctx, o); err != nil {
+		if err := checkEvents(ctx, kapi, o); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -162,10 +162,12 @@ func (f *follower) end(cancel context.CancelFunc) {
 	}
 }
 
-func checkEvents(ctx context.Context, o EventsOptions) error {
+func checkEvents(ctx context.Context, kapi KeysAPI, o EventsOptions) error {
 	switch {
 	case ctx == nil:
 		return errNilContext
+	case kapi == nil:
+		return &InvalidInputError{Field: "KeysAPI", Reason: "it is nil"}
 	case o.Snapshot && o.AfterIndex > 0:
 		return &InvalidInputError{Field: "AfterIndex", Reason: "a snapshot has an index of its own"}
 	case o.Buffer < 0:

@@ -158,7 +158,7 @@ type attempt struct {
 func (a *attempt) run(ctx context.Context, req *http.Request, op operation, terms stallTerms) exchanged {
 	e := exchanged{began: time.Now()}
 	a.stall.start(ctx, a, terms, e.began)
-	defer func() { e.waited = a.stall.stop() }()
+	defer a.stall.stop()
 	var headerTimer *time.Timer
 	if limit := a.exchange.headerTimeout; limit > 0 && !a.info.longPoll {
 		headerTimer = time.AfterFunc(limit, func() { a.cancel(ErrHeaderTimeout) })

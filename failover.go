@@ -31,7 +31,7 @@ type callState struct {
 	overdue      int           // the endpoint that was left though it is alive; -1: none
 	gone         int           // failures that are not of an endpoint to be left out
 	rediscovered bool          // the endpoints have been looked up again
-	again        bool          // an endpoint was asked again, for its connection was silent
+	again        int           // how often an endpoint was asked again, for its connection was silent
 	repeats      int           // tries besides the first where there is one endpoint
 	firstFailed  time.Time     // zero while no endpoint has failed
 	failed       *ClusterError // nil while no endpoint has failed
@@ -106,8 +106,8 @@ func (s *callState) try(ctx context.Context, i int) (r *reply, done bool, err er
 		return nil, true, ErrNoRequest
 	}
 	res := s.resultOf(&e)
-	if !e.whole && ctx.Err() != nil {
-		return nil, true, s.endedByCaller(ctx, i, began, &e, &res)
+	if end := endOf(ctx); !e.whole && end != nil {
+		return nil, true, s.endedByCaller(ctx, end, i, began, &e, &res)
 	}
 	v := classify(res)
 	if e.reply != nil && res.err != nil && v != verdictIdle {
@@ -195,8 +195,8 @@ func (s *callState) isEtcd(r *reply, err error) bool {
 // failure better than the socket does. A context that was cancelled says nothing
 // of the endpoint. A deadline does that passed while nothing had come from there for
 // the stall interval, or while a probe was not answered in the time that one needs.
-func (s *callState) endedByCaller(ctx context.Context, i int, began time.Time, e *exchanged, res *result) error {
-	res.err = ctx.Err()
+func (s *callState) endedByCaller(ctx context.Context, end error, i int, began time.Time, e *exchanged, res *result) error {
+	res.err = end
 	s.onDone(ctx, s.view.at(i), began, res, outcomeCancelled)
 	interval, health, now := s.client.exchange.liveness.interval, s.view.at(i).health, time.Now()
 	isSilent := e.waited >= interval && health.silence(now) >= interval || health.isUnanswered(now)
@@ -209,10 +209,13 @@ func (s *callState) endedByCaller(ctx context.Context, i int, began time.Time, e
 // onAnswer notes that the i-th endpoint has answered.
 func (s *callState) onAnswer(ctx context.Context, i int, e *exchanged, res *result) {
 	c, ep := s.client, s.view.at(i)
-	if !res.etcd && isClientError(res.status) {
-		// Whatever it is, it may be of use to a call of another package, and no
-		// reason to come back.
-		c.pool.pin(s.view, i+1)
+	if !res.etcd {
+		// Whatever it is, it may be of use to a call of another package. A refusal
+		// is no reason to come back.
+		if isClientError(res.status) {
+			i++
+		}
+		c.pool.pin(s.view, i)
 		return
 	}
 	if e.redirects == 0 {
@@ -248,7 +251,7 @@ func (s *callState) afterFailure(ctx context.Context, i int, res *result) (*repl
 	case errors.Is(res.err, errConnectionSilent) && s.overdue < 0 && s.failures() < len(s.view.order):
 		s.overdue = i // it is alive: another endpoint is a new connection as well
 	case errors.Is(res.err, errConnectionSilent):
-		s.again = true
+		s.again++
 		s.askAgain(i)
 	case s.mayRepeat(res):
 		pause := firstRepeatPause

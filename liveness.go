@@ -23,6 +23,8 @@ const (
 	// connectionFactor is after how many intervals of silence a connection is given
 	// up whose endpoint answers on others.
 	connectionFactor = 2
+	// mostAgain bounds the growth of that: 128 s by default.
+	mostAgain = 5
 	// leastLook keeps the detector from looking all the time.
 	leastLook = 10 * time.Millisecond
 	// idlePollFactor makes idle long polls, which are the rule, ask less often
@@ -74,7 +76,7 @@ func (l *liveness) isAnotherGood(ctx context.Context, ep *endpoint) bool {
 type stallTerms struct {
 	repeatable bool // the call may be sent again though its outcome is unknown
 	elsewhere  bool // there is an endpoint that has not been asked
-	again      bool // an endpoint was asked again already, for its connection was silent
+	again      int  // how often an endpoint was asked again, for its connection was silent
 }
 
 // phase is what an attempt waits for.
@@ -171,6 +173,13 @@ func (d *stallDetector) tolerance(p phase) time.Duration {
 	}
 }
 
+// connectionTolerance returns how long nothing may come on a connection whose
+// endpoint answers on others. It grows with each connection that is given up: a slow
+// endpoint must have the time to answer.
+func (d *stallDetector) connectionTolerance() time.Duration {
+	return connectionFactor * d.attempt.exchange.liveness.interval << min(d.terms.again, mostAgain)
+}
+
 // look runs when nothing may have come for too long.
 func (d *stallDetector) look() {
 	now := time.Now()
@@ -213,7 +222,7 @@ func (d *stallDetector) judge(waitsFor phase, since time.Time) error {
 		if info.stream && waitsFor == awaitsHeader && silent >= live.interval {
 			return errHeaderHeldBack
 		}
-	case d.terms.repeatable && (d.terms.elsewhere || !d.terms.again) && silent >= connectionFactor*live.interval:
+	case d.terms.repeatable && silent >= d.connectionTolerance():
 		return errConnectionSilent
 	}
 	return nil
@@ -258,12 +267,12 @@ func (d *stallDetector) probe(waitsFor phase, since time.Time) error {
 
 // nextLook returns how long to wait before the next look.
 func (d *stallDetector) nextLook(waitsFor phase, since time.Time) time.Duration {
-	live, now := d.attempt.exchange.liveness, time.Now()
+	now := time.Now()
 	next := d.tolerance(waitsFor) - min(now.Sub(since), d.attempt.endpoint.health.silence(now))
 	if waitsFor != awaitsEvent && now.Before(d.moveAt) {
 		next = min(next, d.moveAt.Sub(now))
 	}
-	if left := connectionFactor*live.interval - now.Sub(since); left > 0 {
+	if left := d.connectionTolerance() - now.Sub(since); left > 0 {
 		next = min(next, left)
 	}
 	return max(next, leastLook)

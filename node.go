@@ -41,11 +41,17 @@ type Node struct {
 
 // String returns key, indexes and TTL, and not the value.
 func (n *Node) String() string {
+	if n == nil {
+		return "<nil>"
+	}
 	return fmt.Sprintf("{Key: %s, CreatedIndex: %d, ModifiedIndex: %d, TTL: %d}", n.Key, n.CreatedIndex, n.ModifiedIndex, n.TTL)
 }
 
 // TTLDuration returns TTL as a duration.
 func (n *Node) TTLDuration() time.Duration {
+	if n == nil {
+		return 0
+	}
 	return time.Duration(n.TTL) * time.Second
 }
 

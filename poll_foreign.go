@@ -43,6 +43,9 @@ func (t *taken) note(r *reply) error {
 // it what it likes: repeat it, give it up, or make it itself. The watch moves only
 // when that Client has returned an event.
 func (w *watch) requestBy(ctx context.Context, c Client) (*Response, error) {
+	if c == nil {
+		return nil, errNilClient
+	}
 	var start taken
 	asked := w.next
 	act := &action{

@@ -73,6 +73,8 @@ func (s *pollSource) stream(ctx context.Context, take func(*Response) bool) (err
 	s.dense = 0
 	if own, ok := s.client.(*httpClusterClient); ok {
 		_, err = s.watch.request(ctx, own, true, take)
+	} else if s.client == nil {
+		err = errNilClient
 	} else {
 		err = s.watch.streamBy(ctx, s.client, take)
 	}

@@ -93,19 +93,20 @@ func (p *pollCall) setBusy(busy bool) {
 // readLine reads up to a line break, which JSON text has none of. What comes
 // before an error is the beginning of an event, and of no use.
 func readLine(lines *bufio.Reader, limit int64) ([]byte, error) {
-	var long []byte
+	var long chunks
 	for {
 		part, err := lines.ReadSlice('\n')
-		if int64(len(long)+len(part)) > limit {
+		if int64(long.length+len(part)) > limit {
 			return nil, ErrResponseTooLarge
 		}
 		switch {
-		case err == nil && long == nil:
+		case err == nil && long.length == 0:
 			return bytes.TrimSpace(part), nil
 		case err == nil:
-			return bytes.TrimSpace(append(long, part...)), nil
+			long.write(part)
+			return bytes.TrimSpace(long.bytes()), nil
 		case errors.Is(err, bufio.ErrBufferFull):
-			long = append(long, part...)
+			long.write(part)
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		default:
