@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -180,7 +179,7 @@ func (c *httpClusterClient) belongsTo(ctx context.Context, ep *endpoint, list me
 	var body []byte
 	if resp.Body != nil {
 		defer closeQuietly(resp.Body)
-		body, err = io.ReadAll(io.LimitReader(resp.Body, maxMemberListBytes))
+		body, err = readWithin(resp.Body, resp.ContentLength, maxMemberListBytes)
 	}
 	if err != nil || resp.StatusCode >= http.StatusInternalServerError || isRedirection(resp.StatusCode) {
 		return false

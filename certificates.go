@@ -120,15 +120,16 @@ func (r *reloader) refresh(ctx context.Context) {
 	if done == nil {
 		return
 	}
-	if ctx == nil {
-		ctx = context.Background() // of a tls.CertificateRequestInfo that is not a handshake's
+	var ended <-chan struct{}
+	if ctx != nil { // a tls.CertificateRequestInfo that is not a handshake's has none
+		ended = ctx.Done()
 	}
 	timer := time.NewTimer(reloadWait)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-ended:
 	}
 }
 

@@ -92,7 +92,7 @@ func readWithin(body io.Reader, declared, limit int64) ([]byte, error) {
 		}
 		c.add(n)
 		switch {
-		case err == io.EOF: //nolint:errorlint // a reader's end is io.EOF itself and no error that wraps it
+		case err == io.EOF:
 			return c.bytes(), nil
 		case err != nil:
 			return c.bytes(), &bodyReadError{err}

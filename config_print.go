@@ -112,10 +112,13 @@ func (c *httpClusterClient) Format(f fmt.State, _ rune) {
 	printTo(f, fmt.Sprintf("client.Client%q", c.Endpoints()))
 }
 
-func formatMasked(f fmt.State, verb rune, v interface {
+// maskedValue is a value that prints itself without its secrets.
+type maskedValue interface {
 	fmt.Stringer
 	fmt.GoStringer
-}) {
+}
+
+func formatMasked(f fmt.State, verb rune, v maskedValue) {
 	if verb == 'v' && f.Flag('#') {
 		printTo(f, v.GoString())
 		return
@@ -124,5 +127,5 @@ func formatMasked(f fmt.State, verb rune, v interface {
 }
 
 func printTo(w io.Writer, text string) {
-	_, _ = io.WriteString(w, text) // fmt's own buffer takes all
+	_, _ = io.WriteString(w, text) //nolint:errcheck // fmt's own buffer takes all
 }

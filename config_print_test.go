@@ -41,7 +41,7 @@ func prints(v any) map[string]string {
 // wantNoSecret looks for the secret as it is, in hexadecimal, and as numbers.
 func wantNoSecret(t *testing.T, v any) {
 	t.Helper()
-	numbers := strings.Trim(fmt.Sprint([]byte(printedSecret)), "[]")
+	numbers := strings.Trim(fmt.Sprintf("%d", []byte(printedSecret)), "[]")
 	hexadecimal := fmt.Sprintf("%x", printedSecret)
 	for how, text := range prints(v) {
 		for _, secret := range []string{printedSecret, hexadecimal, numbers, strings.ReplaceAll(numbers, " ", ", ")} {
@@ -91,7 +91,7 @@ func TestTransportOptions_printNoSecret(t *testing.T) {
 	if text := o.String(); !strings.Contains(text, "etcd.example") || !strings.Contains(text, "proxy:80") {
 		t.Errorf("got %s", text)
 	}
-	key := strings.Trim(fmt.Sprint(keyPEM[:20]), "[]")
+	key := strings.Trim(fmt.Sprintf("%d", keyPEM[:20]), "[]")
 	for how, text := range prints(transport) {
 		if strings.Contains(text, key) || strings.Contains(text, "PRIVATE") {
 			t.Errorf("%s prints the key: %.300s", how, text)

@@ -264,7 +264,7 @@ func TestCurlDebugPrintsNoPassword(t *testing.T) {
 	}
 }
 
-func TestPrintCurlCommand_requestWithoutURL(t *testing.T) {
+func TestPrintCurlCommand_requestWithoutURL(*testing.T) {
 	EnablecURLDebug()
 	defer DisablecURLDebug()
 	printCurlCommand(&http.Request{Method: http.MethodGet})

@@ -216,6 +216,7 @@ func errorDocuments() []string {
 }
 
 func wantSameError(t *testing.T, body []byte) {
+	t.Helper()
 	if hasTwistedNamesOf(body, "errorCode", "message", "cause", "index") {
 		return
 	}

@@ -51,7 +51,7 @@ func TestDefaultTransport_equalsZeroOptions(t *testing.T) {
 				if got.Field(i).IsNil() != want.Field(i).IsNil() {
 					t.Errorf("%s: %s is set for one of the two", name, field.Name)
 				}
-			case !reflect.DeepEqual(got.Field(i).Interface(), want.Field(i).Interface()):
+			case !reflect.DeepEqual(got.Field(i).Interface(), want.Field(i).Interface()): //nolint:forbidigo // fields of any type
 				t.Errorf("%s: %s is %v, want %v", name, field.Name, got.Field(i), want.Field(i))
 			}
 		}

@@ -73,7 +73,7 @@ func TestDefaultTransport_leavesADeadHTTP2Connection(t *testing.T) {
 		server := &http.Server{
 			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{serverPair}},
 			ErrorLog:  log.New(io.Discard, "", 0),
-			Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 				if req.ProtoMajor != 2 {
 					t.Errorf("got %s", req.Proto)
 				}

@@ -61,7 +61,7 @@ func TestHostDialer(t *testing.T) {
 					case strings.HasPrefix(host, "10.1."):
 						return nil, fmt.Errorf("refused %s", host)
 					}
-					time.Sleep(50 * time.Millisecond)
+					<-time.After(50 * time.Millisecond)
 					mu.Lock()
 					open++
 					mu.Unlock()
@@ -98,7 +98,7 @@ func TestHostDialer_closesLateConnections(t *testing.T) {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
 		}
 		d.connect = func(_ context.Context, _, address string) (net.Conn, error) { // does not look at its context
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			here, _ := net.Pipe()
 			return reportingConn{here, address, closed}, nil
 		}
@@ -106,7 +106,7 @@ func TestHostDialer_closesLateConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if len(closed) != 1 || <-closed != "192.0.2.2:2379" {
 			t.Error("the late connection is open")

@@ -50,7 +50,7 @@ func TestProber_ThousandIdleWatches(t *testing.T) {
 // A short deadline ends its own call only.
 func TestProber_ShortDeadlineBesideALongOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+		f := newFakeTransport(t, func(*http.Request) fakeAnswer {
 			return fakeAnswer{after: 3 * time.Second, body: setReply}
 		})
 		f.pulse = func(*http.Request) fakeAnswer { return fakeAnswer{after: 600 * time.Millisecond, body: healthy} }

@@ -123,12 +123,12 @@ func (s *pollSource) catchUp(ctx context.Context, take func(*Response) bool) err
 	all.Wait()
 	for i, p := range polls {
 		before := s.watch.next
-		if i > 0 && (before != p.asked || errs[i] != nil) {
-			break // that is for the next request to find out
-		}
-		if errs[i] != nil {
+		if errs[i] != nil && i == 0 {
 			s.dense = 0
 			return errs[i]
+		}
+		if before != p.asked || errs[i] != nil {
+			return nil //nolint:nilerr // that is for the next request to find out
 		}
 		s.watch.clusterID = cmp.Or(s.watch.clusterID, p.at.clusterID)
 		s.watch.taken = p.index

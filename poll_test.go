@@ -127,7 +127,7 @@ func (s *fakeStore) answer(req *http.Request) fakeAnswer {
 		fmt.Sscan(wanted, &next)
 	}
 	if next > index {
-		a.bodyAfter = s.began.Add(time.Duration(next-10) * time.Second).Sub(time.Now())
+		a.bodyAfter = time.Until(s.began.Add(time.Duration(next-10) * time.Second))
 	}
 	a.body = eventLine("set", "/a", next)
 	if req.FormValue("stream") == "true" && next > index {

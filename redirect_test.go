@@ -218,21 +218,23 @@ func (f actionFunc) HTTPRequest(ep url.URL) *http.Request { return f(ep) }
 // lack what net/http's have.
 func TestDo_incompleteRequestsAndReplies(t *testing.T) {
 	target := func(ep url.URL) *url.URL { return ep.JoinPath("/x") }
-	bare := func(req *http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil }
+	bare := func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil }
 	tests := []struct {
 		why       string
 		request   actionFunc
 		roundTrip roundTripper
 		err       error
 	}{
-		{"no header", func(ep url.URL) *http.Request { return &http.Request{Method: "GET", URL: target(ep)} }, nil, nil},
+		{"no header", func(ep url.URL) *http.Request { return &http.Request{Method: http.MethodGet, URL: target(ep)} }, nil, nil},
 		{"no method", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, nil, nil},
-		{"no URL", func(url.URL) *http.Request { return &http.Request{Method: "GET", Header: http.Header{}} }, nil, client.ErrNoRequest},
+		{"no URL", func(url.URL) *http.Request { return &http.Request{Method: http.MethodGet, Header: http.Header{}} }, nil, client.ErrNoRequest},
 		{"nothing", func(url.URL) *http.Request { return &http.Request{} }, nil, client.ErrNoRequest},
 		{"no request", func(url.URL) *http.Request { return nil }, nil, client.ErrNoRequest},
 		{"a reply without header, body and request", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, bare, nil},
 		{"neither reply nor error", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, func(*http.Request) (*http.Response, error) { return nil, nil }, client.ErrClusterUnavailable},
-		{"a redirect without header", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 307}, nil }, nil},
+		{"a redirect without header", func(ep url.URL) *http.Request { return &http.Request{URL: target(ep)} }, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusTemporaryRedirect}, nil
+		}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -241,7 +243,7 @@ func TestDo_incompleteRequestsAndReplies(t *testing.T) {
 				if sent = req; tt.roundTrip != nil {
 					return tt.roundTrip(req)
 				}
-				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 			})
 			c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: transport, Username: "root", Password: "pw"})
 			_, _, err := c.Do(t.Context(), tt.request)

@@ -15,7 +15,7 @@ func TestReloader_looksOnceAnInterval(t *testing.T) {
 		r := &reloader{interval: time.Second, load: func() error { looks++; return nil }}
 		for range 10 * 100 {
 			r.refresh(t.Context())
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 		if looks != 10 {
 			t.Errorf("%d looks in 10 s", looks)
@@ -45,7 +45,7 @@ func TestReloader_hangingFileSystem(t *testing.T) {
 		close(hang)
 		synctest.Wait()
 		wait(t.Context(), 0)
-		if len(told) != 1 || told[0] != failed {
+		if len(told) != 1 || !errors.Is(told[0], failed) {
 			t.Errorf("reported %v", told)
 		}
 		hang = make(chan struct{})

@@ -67,7 +67,7 @@ type fakeConn struct {
 func (n *fakeNetwork) RoundTrip(req *http.Request) (*http.Response, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	resp := &http.Response{StatusCode: 200, ProtoMajor: 1, Header: http.Header{"X-Etcd-Index": {fmt.Sprint(n.index)}, "X-Etcd-Cluster-Id": {"c1"}}, Request: req}
+	resp := &http.Response{StatusCode: http.StatusOK, ProtoMajor: 1, Header: http.Header{"X-Etcd-Index": {fmt.Sprint(n.index)}, "X-Etcd-Cluster-Id": {"c1"}}, Request: req}
 	body := &fakeConn{network: n, ctx: req.Context(), swallowed: n.swallowed, next: n.index + 1, stream: req.FormValue("stream") == "true"}
 	resp.Body = body
 	switch {

@@ -40,8 +40,9 @@ func TestRepeatedWrites(t *testing.T) {
 		}, []fakeAnswer{lost, done}, ""},
 		{"disable", disable, []fakeAnswer{lost, off}, ""},
 		{"disabled before", disable, []fakeAnswer{off}, "already disabled"},
-		{"enable", func(ctx context.Context, c client.Client) error { return client.NewAuthAPI(c).Enable(ctx) },
-			[]fakeAnswer{lost}, "may have been applied"},
+		{"enable", func(ctx context.Context, c client.Client) error {
+			return client.NewAuthAPI(c).Enable(ctx)
+		}, []fakeAnswer{lost}, "may have been applied"},
 		{"change of a password", func(ctx context.Context, c client.Client) error {
 			_, err := client.NewAuthUserAPI(c).ChangePassword(ctx, "root", "pw")
 			return err

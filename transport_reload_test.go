@@ -306,6 +306,7 @@ func TestTransport_CAFileOfTheFuture(t *testing.T) {
 	}
 	defer transport.Close()
 	bytesPerRequest := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		for b.Loop() {
 			if _, err := fetch(b.Context(), transport, server.URL); err != nil {
 				b.Fatal(err)

@@ -103,7 +103,6 @@ func TestTreeDecoder_MemoryOfNodes(t *testing.T) {
 				nodes = append(nodes, tt.node(len(nodes)))
 			}
 			body := []byte(`{"action":"get","node":` + dirJSON("/d", nodes) + `}`)
-			nodes = nil
 			got, err := allocatedBy(func() error {
 				_, _, err := decodeTreeFrom(bytes.NewReader(body), int64(len(body)))
 				return err
@@ -134,8 +133,8 @@ func TestTreeDecoder_LeastNodes(t *testing.T) {
 		t.Errorf("with a bound as long as the body: got error %v", err)
 	}
 	got, err := allocatedBy(func() error {
-		_, _, err := decodeTreeFrom(bytes.NewReader(body), 10*int64(len(body)))
-		return err
+		_, _, decodeErr := decodeTreeFrom(bytes.NewReader(body), 10*int64(len(body)))
+		return decodeErr
 	})
 	each := float64(got) / nodes
 	t.Logf("%.1f bytes for each node", each)
