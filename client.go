@@ -91,14 +91,14 @@ type Config struct {
 	// the endpoint is slow, and is waited for and probed again. Calls that may be
 	// repeated leave it when half of the time to the deadline is over, if there is
 	// another (ErrOverdue), and ask it once more when all others have failed; after
-	// two intervals of silence they leave the connection (ErrStalled). Other writes
-	// are given up only when a probe is not answered.
+	// two intervals of silence they leave the connection (ErrStalled), after twice as
+	// many the next. Other writes are given up only when a probe is not answered.
 	//
 	// While replies come in time nothing is sent but the calls, with one exception:
 	// a member whose raft index has not changed for 10 seconds is asked whether it
 	// has a quorum. Idle watches over HTTP/1.1 are renewed every 25 to 35 seconds.
 	//
-	// Zero means 2 seconds; less than 10 ms is refused. A negative time switches all
+	// Zero means 2 seconds; less than 1 ms is refused. A negative time switches all
 	// of this off, so that a stopped endpoint holds a call until its context ends.
 	StallInterval time.Duration
 
