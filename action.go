@@ -11,24 +11,25 @@ import (
 
 // HTTPAction is one call in the form of an HTTP request, for Do of [Client].
 //
-// Do may call HTTPRequest several times, once for each endpoint it tries and
-// each redirect it follows; every call must return a fresh request with a fresh
-// body, or nil when there is none to make. ep is the endpoint's URL without
-// credentials; the action's path goes below ep.Path. HTTPRequest must be safe
-// for the caller's own concurrency; Do itself calls it from one goroutine.
+// Do may call HTTPRequest several times: once to learn its method, and once for
+// each endpoint it tries and each redirect it follows. Every call must return a
+// fresh request with a fresh body, or nil when there is none. ep is the endpoint's
+// URL without credentials; the action's path goes below ep.Path. HTTPRequest must
+// be safe for the caller's own concurrency; Do itself calls it from one goroutine.
 //
-// The actions of this package never change once they are made: a Client that
-// wraps another may pass one on several times, also concurrently.
+// A Client that wraps another may pass an action of this package on several times,
+// also concurrently.
 //
 // An action of another package is retried by its method: GET and HEAD on every
 // endpoint, anything else only as long as no endpoint can have received it. One
-// whose query has wait=true is a long poll, whose reply may take for ever.
+// whose query has wait=true is a long poll, whose reply may take for ever. Every
+// reply below 500 is an answer to it.
 type HTTPAction interface {
 	// HTTPRequest returns a new request of the call to the endpoint ep.
 	HTTPRequest(ep url.URL) *http.Request
 }
 
-// retryClass says what may be done when the outcome of an attempt is not known.
+// retryClass is what may be done when the outcome of an attempt is not known.
 type retryClass uint8
 
 const (
@@ -42,7 +43,7 @@ const (
 	classRead
 )
 
-// String returns what AttemptInfo.Class says.
+// String returns the text of AttemptInfo.Class.
 func (c retryClass) String() string {
 	switch c {
 	case classRead:
@@ -96,17 +97,17 @@ type action struct {
 	keys     bool               // of the keys API: Config.Quorum applies to its reads
 	noRepeat bool               // see callInfo
 	maxBody  int64              // see callInfo
-	judge    func(*reply) error // what onReply says; nil: any reply is an answer
-	taken    func(*reply) error // what onHeader says; nil: nothing
+	judge    func(*reply) error // the error of onReply; nil: any reply is an answer
+	taken    func(*reply) error // the error of onHeader; nil: there is none
 }
 
 // HTTPRequest implements HTTPAction.
 func (a *action) HTTPRequest(ep url.URL) *http.Request { return a.spec.httpRequest(ep) }
 
-// setForm makes a form, encoded, the body.
+// setForm sets the body to an encoded form.
 func (a *action) setForm(form string) { a.spec.body, a.spec.kind = form, bodyForm }
 
-// setJSON makes document the body.
+// setJSON sets the body to document as JSON.
 func (a *action) setJSON(document any) error {
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -130,7 +131,7 @@ func (a action) withQuorum() action {
 	return a
 }
 
-// actionCall is an operation that is told by an action, whose body is read whole.
+// actionCall is the operation of an action of this package. Its body is read whole.
 type actionCall struct{ action }
 
 func (a *actionCall) info() callInfo {
@@ -212,7 +213,7 @@ func (f *foreignCall) onReply(r *reply) error {
 	return nil
 }
 
-// call sends act by c and returns what decode makes of the reply.
+// call sends act by c and returns the reply as decode reads it.
 func call[T any](ctx context.Context, c Client, act *action, decode func(*reply) (T, error)) (T, error) {
 	var value, none T
 	if !act.keys {

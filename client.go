@@ -14,7 +14,7 @@ import (
 // bounded by their context alone. It is read at each use; set it before the first.
 var DefaultRequestTimeout = 5 * time.Second
 
-// EndpointSelectionMode says which endpoint a client prefers.
+// EndpointSelectionMode selects which endpoint a client prefers.
 type EndpointSelectionMode int
 
 const (
@@ -24,14 +24,14 @@ const (
 
 	// EndpointSelectionPrioritizeLeader prefers the endpoint of the cluster's
 	// leader, which saves writes a hop. The leader is looked up before the first
-	// request, after an endpoint failed or Sync changed them, and when a reply
-	// tells of a new term. Where there is none, or it is none of the endpoints,
-	// any endpoint is used.
+	// request, after an endpoint failed or Sync changed them, and when a reply has
+	// a new term. Where there is no leader, or it is none of the endpoints, any
+	// endpoint is used.
 	EndpointSelectionPrioritizeLeader
 )
 
-// Config is what New makes a client of. Only Endpoints must be set; with
-// NewFromSRV they must not.
+// Config configures a client. Only Endpoints must be set; with NewFromSRV they
+// must not. Printed or logged, it shows no password.
 type Config struct {
 	// Endpoints are the URLs of the members, or of proxies before them: http,
 	// https, unix or unixs, with a port where it is not the scheme's, and with a
@@ -39,15 +39,19 @@ type Config struct {
 	// of a host's name makes it absolute for the look-up; it is not sent as part
 	// of Host, nor is it part of the name that is verified. What follows unix://
 	// is the name of the socket's file: unix:///run/etcd.sock, or
-	// unix://localhost:2379 in the working directory. A user and a
-	// password in a URL are the credentials for that endpoint, in place of
-	// Username and Password; they are never printed.
+	// unix://localhost:2379 in the working directory. Spellings of one endpoint
+	// (upper case, a slash at the end, [0:0::1]) count once. A user and a password
+	// in a URL are the credentials for that endpoint, in place of Username and
+	// Password; they are never printed. A password without a user, or a colon in
+	// the user, is refused.
 	Endpoints []string
 
-	// Transport makes the HTTP exchanges; nil means DefaultTransport. Any
-	// http.RoundTripper will do; NewTransport makes one with certificates and
-	// bounds of one's own. unix endpoints work with these two, and with what
-	// wraps them.
+	// Transport sends the HTTP requests; nil means DefaultTransport. Any
+	// http.RoundTripper will do; NewTransport returns one with certificates and
+	// bounds of its own. unix endpoints work with these two, and with what
+	// wraps them. Whether a failed request was sent is known only from what the
+	// transport reports to the request's context (net/http/httptrace): one that
+	// reports nothing counts as having sent.
 	Transport CancelableTransport
 
 	// CheckRedirect decides how long redirects are followed; nil means
@@ -55,90 +59,105 @@ type Config struct {
 	CheckRedirect CheckRedirectFunc
 
 	// Username and Password are sent with each request, by basic
-	// authentication, to the endpoints and nobody else. An empty Username means
-	// no credentials.
+	// authentication, to the endpoints only. An empty Username means no
+	// credentials. A colon in it is refused.
 	Username string
 	Password string
 
 	// HeaderTimeoutPerRequest bounds, for each attempt, the time until the
-	// reply's header is there; the attempt then counts as failed and another
-	// endpoint is asked. Zero means no bound. Watches are not bounded: the first
-	// byte of their reply may take for ever.
+	// reply's header is there; the attempt then counts as failed (ErrHeaderTimeout),
+	// and another endpoint is asked if the call may be repeated. Zero means no
+	// bound. Watches are not bounded: their reply may take for ever.
 	HeaderTimeoutPerRequest time.Duration
 
-	// SelectionMode says which endpoint is preferred.
+	// SelectionMode selects which endpoint is preferred.
 	SelectionMode EndpointSelectionMode
 
-	// MaxResponseBytes bounds the body of a reply. A larger one is an error that
-	// is ErrResponseTooLarge. Zero means 512 MiB.
+	// MaxResponseBytes bounds the body of a reply. A larger one, and one whose
+	// nodes would take more than about twice as much memory, is an error that is
+	// ErrResponseTooLarge; reading it allocates at most 2.2 times the bound. Zero
+	// means 512 MiB. Members, users, roles and versions are bounded at 4 MiB, and
+	// errors and redirects at 64 KiB, in any case.
 	MaxResponseBytes int64
 
-	// StallInterval is how long the client waits for a reply before it asks the
-	// endpoint, by GET /health on a connection of its own, whether it is still
-	// there. If it does not answer that either, the attempt is given up as a
-	// failure of that endpoint (ErrStalled); if it does, it is merely slow, and
-	// is waited for and asked again. A reply whose body stops coming for as long
-	// is given up too. Calls that may be repeated leave an endpoint that is slow
-	// when half of the time to the deadline is over, if there is another
-	// (ErrOverdue), and come back to it when all others fail. While replies come in time nothing is sent, save that a
-	// member whose raft index stands still for 10 seconds is asked whether it
-	// has a quorum. The time is
-	// shortened to a fifth of what the context's deadline leaves, and doubled
-	// for watches that are quiet. Zero means 2 seconds; a negative time switches
-	// it off, so that a stopped endpoint holds a call until its context ends.
+	// StallInterval is how long an attempt waits for the header of a reply, or for
+	// the next part of its body, before the endpoint is probed: by GET /health on a
+	// new connection, unless something has come from the endpoint meanwhile. One
+	// probe is shared by all that wait, and a good answer holds for one interval.
+	// While it waits for the header, the time is shortened to a fifth of what the
+	// context's deadline leaves, at least 100 ms; it is doubled for idle watches.
+	//
+	// If the probe is not answered, the attempt has failed (ErrStalled). If it is,
+	// the endpoint is slow, and is waited for and probed again. Calls that may be
+	// repeated leave it when half of the time to the deadline is over, if there is
+	// another (ErrOverdue), and ask it once more when all others have failed; after
+	// two intervals of silence they leave the connection (ErrStalled), after twice as
+	// many the next. Other writes are given up only when a probe is not answered.
+	//
+	// While replies come in time nothing is sent but the calls, with one exception:
+	// a member whose raft index has not changed for 10 seconds is asked whether it
+	// has a quorum. Idle watches over HTTP/1.1 are renewed every 25 to 35 seconds.
+	//
+	// Zero means 2 seconds; less than 1 ms is refused. A negative time switches all
+	// of this off, so that a stopped endpoint holds a call until its context ends.
 	StallInterval time.Duration
 
-	// StrictWrites is for those to whom "applied twice with the same result" is
-	// still twice (a watcher sees two events): unconditional writes, which are
-	// otherwise sent to the next endpoint when the outcome at one is unknown,
-	// then stop with an error that is ErrOutcomeUnknown, as conditional ones do.
+	// StrictWrites keeps idempotent writes from being sent again when their outcome
+	// is unknown: an unconditional Set that is applied twice has the same result,
+	// but a watcher sees two events. They then stop with an error that is
+	// ErrOutcomeUnknown, as conditional writes do.
 	StrictWrites bool
 
-	// Trace is told of each attempt, and of what else becomes of the endpoints,
-	// the watches and Sync; nil means nobody is. New copies it. See [WithTrace]
+	// Trace has functions that are called for each attempt, and for changes of
+	// endpoints, watches and Sync; nil disables it. New copies it. See [WithTrace]
 	// for the calls of one context.
 	Trace *Trace
 
-	// Logger is told at Debug which endpoints failed or are well again and which
-	// watches are made again, and at Warn of calls that failed on all endpoints
-	// or may have been applied and of a Sync that failed; nil means silence.
+	// Logger logs at Debug which endpoints failed, became unhealthy or are healthy
+	// again and which watches are restarted, and at Warn calls that failed on all
+	// endpoints or may have been applied and a Sync that failed; nil disables it.
 	// Credentials, values and the bodies of replies are not logged; keys are.
 	Logger *slog.Logger
 
-	// Quorum makes every Get of the client's KeysAPIs one with
-	// GetOptions.Quorum: never stale, slower, and an error while there is no
-	// quorum. It is the default that a GetOptions of a caller's can't take back;
-	// local reads need a client of their own. It also holds below a type that
+	// Quorum sets GetOptions.Quorum for every Get of the client's KeysAPIs:
+	// never stale, slower, and an error while there is no quorum. GetOptions can't
+	// unset it; local reads need another client. It also holds below a type that
 	// embeds the client and passes actions on; for one that wraps them in its own,
-	// use QuorumReads. Watches are as they are.
+	// use QuorumReads. Watches are not affected.
 	Quorum bool
 }
 
-// Client sends actions to a cluster. It is safe for concurrent use. Make it with
-// New, and the APIs with NewKeysAPI, NewMembersAPI, NewAuthAPI, NewAuthUserAPI
-// and NewAuthRoleAPI.
+// Client sends actions to a cluster. It is safe for concurrent use. New returns
+// one; NewKeysAPI, NewMembersAPI, NewAuthAPI, NewAuthUserAPI and NewAuthRoleAPI
+// return the APIs on it.
 //
-// A type that embeds a Client and overrides some of its methods may be given to
-// those functions as well.
+// A type that embeds a Client and overrides some of its methods may be passed to
+// those functions as well: one that adds time-outs, repeats or hedges calls, or
+// sends the requests itself. Watches on it lose no event.
 type Client interface {
 	// Sync asks the cluster for its members and uses their client URLs from
-	// then on: those that answer a GET /health within 2 seconds. The endpoints
-	// that were configured stay as fallbacks, behind them, so Sync never strands
-	// a client. Plain http URLs are left out where credentials are set and all
-	// that was configured is https. When Sync fails, nothing changes; the error
-	// is that of a read, or ErrNoEndpoints when no client URL can be used. A
-	// client of NewFromSRV looks the records up first, and keeps what they say.
+	// then on, with the configured endpoints behind them as fallbacks. Adopted is
+	// what answers within 2 seconds as a member of the same cluster, by the
+	// cluster's ID or a member's. A loopback address is adopted only where a
+	// configured endpoint is one, http only where http is configured, a socket
+	// only where one is configured, and anything only where all configured
+	// endpoints have the same credentials, which it then gets.
+	//
+	// When Sync fails, nothing changes; the error is that of a read,
+	// ErrNoEndpoints when no client URL can be used, or one that is
+	// ErrRedirectRefused when a redirect fetched the list from a host that is none
+	// of the endpoints. A client of NewFromSRV looks the records up first; what
+	// they have stays in front.
 	Sync(context.Context) error
 
 	// AutoSync calls Sync now and then every interval, and sooner when a call
 	// fails on all endpoints. It returns only when the context ends, with the
-	// context's error. A Sync that failed is tried again after a pause that
-	// grows from one second to the interval; Trace.SyncDone and Config.Logger
-	// are told of it. An interval of zero or less means
-	// 10 seconds.
+	// context's error. A Sync that failed is reported to Trace.SyncDone and
+	// Config.Logger, and tried again after a pause that grows from one second to
+	// the interval. An interval of zero or less means 10 seconds.
 	AutoSync(context.Context, time.Duration) error
 
-	// Endpoints gives the endpoints in use, without credentials: those
+	// Endpoints returns the endpoints in use, without credentials: those
 	// configured in their order, or after a Sync the members' and then the
 	// fallbacks. The caller owns the slice.
 	Endpoints() []string
@@ -151,17 +170,19 @@ type Client interface {
 	SetEndpoints(eps []string) error
 
 	// Do sends the action to the pinned endpoint and, as far as the action may
-	// be repeated, to the others in turn, each once, those that failed lately
-	// last. The first that answers is pinned. It returns the reply, its body read and closed, and the body;
-	// a status of 4xx is an answer and no error here. If no endpoint answers,
-	// the error is a *ClusterError, if the context ends first, ctx.Err().
+	// be repeated, to the others in turn, each once, unhealthy ones last. The first
+	// that answers is pinned. It returns the reply, its body read and closed, and
+	// the body. For an action of another package every status below 500 is an
+	// answer and no error; an endpoint whose 4xx is not etcd's is not pinned. If
+	// no endpoint answers, the error is a *ClusterError, if the context ends
+	// first, ctx.Err().
 	Do(context.Context, HTTPAction) (*http.Response, []byte, error)
 
 	// GetVersion asks one endpoint for its version and the cluster's.
 	GetVersion(ctx context.Context) (*Versions, error)
 }
 
-// New makes a client. It sends nothing. The error is ErrNoEndpoints or an
+// New returns a Client. It sends nothing. The error is ErrNoEndpoints or an
 // *InvalidInputError that names what was wrong.
 func New(cfg Config) (Client, error) {
 	c, err := newClusterClient(cfg)
@@ -174,7 +195,7 @@ func New(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// newClusterClient makes a client that has no endpoints yet.
+// newClusterClient returns a client that has no endpoints yet.
 func newClusterClient(cfg Config) (*httpClusterClient, error) {
 	switch {
 	case cfg.HeaderTimeoutPerRequest < 0:
@@ -260,7 +281,7 @@ type httpClusterClient struct {
 	discovery  *discovery  // nil: they are not found by records
 }
 
-// effective returns the call as this client makes it.
+// effective returns act with the defaults of this client.
 func (c *httpClusterClient) effective(act *action) action {
 	if c.quorum {
 		return act.withQuorum()

@@ -50,6 +50,7 @@ func TestNewRefuses(t *testing.T) {
 		"MaxResponseBytes":        {Endpoints: good, MaxResponseBytes: -1},
 		"SelectionMode":           {Endpoints: good, SelectionMode: 2},
 		"Username":                {Endpoints: good, Username: "a:b"},
+		"StallInterval":           {Endpoints: good, StallInterval: 5}, // a unit is missing
 	} {
 		_, err := client.New(cfg)
 		wantInvalidInput(t, err, field)

@@ -16,10 +16,11 @@ import (
 // It is never context.Canceled or context.DeadlineExceeded in the sense of
 // errors.Is, even where an attempt timed out: those mean the caller's context.
 type ClusterError struct {
-	// Errors holds what each attempt came to, in the order they were made.
+	// Errors holds the error of each attempt, in order. Where there is one
+	// endpoint it may have been tried up to three times.
 	Errors []error
 
-	// Attempts says more of each: Attempts[i].Err is Errors[i].
+	// Attempts has more of each: Attempts[i].Err is Errors[i].
 	Attempts []Attempt
 
 	// OutcomeUnknown is true for a write that may have been applied.
@@ -29,7 +30,7 @@ type ClusterError struct {
 // Attempt is one failed attempt to get a call answered by one endpoint.
 type Attempt struct {
 	Endpoint   string // without credentials
-	Sent       bool   // whether a part of the request may have reached the endpoint
+	Sent       bool   // whether a part of the request may have reached the endpoint; true where the transport does not report it
 	StatusCode int    // HTTP status of the reply; 0 when there was none
 	Err        error
 }
@@ -51,7 +52,7 @@ func (ce *ClusterError) Error() string {
 	return b.String()
 }
 
-// Detail gives each attempt's error on a line of its own.
+// Detail returns each attempt's error on a line of its own.
 func (ce *ClusterError) Detail() string {
 	if ce == nil {
 		return ""
@@ -63,7 +64,7 @@ func (ce *ClusterError) Detail() string {
 	return b.String()
 }
 
-// describe puts the endpoint before an error that does not name it itself.
+// describe returns the i-th error, with the endpoint before it unless it names that.
 func (ce *ClusterError) describe(i int) string {
 	text := "<nil>"
 	if ce.Errors[i] != nil {
@@ -75,7 +76,7 @@ func (ce *ClusterError) describe(i int) string {
 	return text
 }
 
-// Is makes errors.Is look at the kind of ce and into each of its Errors. The
+// Is lets errors.Is look at the kind of ce and into each of its Errors. The
 // context's errors are left out: a plain dial timeout is DeadlineExceeded too,
 // and one slow endpoint must not look like the caller's own deadline.
 func (ce *ClusterError) Is(target error) bool {
@@ -95,7 +96,7 @@ func (ce *ClusterError) Is(target error) bool {
 	return false
 }
 
-// As makes errors.As look into each of ce's Errors.
+// As lets errors.As look into each of ce's Errors.
 func (ce *ClusterError) As(target any) bool {
 	for _, err := range ce.Errors {
 		if errors.As(err, target) {

@@ -89,7 +89,7 @@ type SwapOptions struct {
 // One request does it, but for IfValue(""), which no server can compare with:
 // there CompareAndSwap reads the node with a quorum, and swaps it on condition
 // that its index is still that of the empty value. If another write, or a
-// refresh, comes between, it begins anew, after a pause, so that it fails only
+// refresh, comes between, it begins again, after a pause, so that it fails only
 // where the value was not empty; the pauses grow, and ctx bounds them. An Error
 // that it makes of such a read has no StatusCode and no Endpoint.
 //

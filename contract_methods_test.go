@@ -13,8 +13,8 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// callClass is what may be done with a call whose outcome is not known (DESIGN,
-// section 5).
+// callClass is what may be done with a call whose outcome is not known: see
+// docs/failures.md.
 type callClass string
 
 const (

@@ -25,7 +25,7 @@ const (
 //
 // The records' priorities hold for as long as the client is used: it asks an
 // endpoint of a lower number before any of a higher one, except for those that
-// failed lately, and returns to it when it is well. Among those of one priority
+// failed lately, and returns to it when it is healthy. Among those of one priority
 // the weights decide with which of them a client begins. With
 // EndpointSelectionPrioritizeLeader the leader comes before all others.
 //

@@ -50,20 +50,20 @@ var (
 	// Sync found a cluster without any usable client URL.
 	ErrNoEndpoints = errors.New("client: no endpoints")
 
-	// ErrTooManyRedirects means that an endpoint sent the request on more often
+	// ErrTooManyRedirects means that an endpoint redirected the request more often
 	// than [DefaultCheckRedirect] allows. It counts as a failure of that
 	// endpoint, so it is seen inside a [*ClusterError].
 	ErrTooManyRedirects = errors.New("client: too many redirects")
 
-	// ErrClusterUnavailable is what every [*ClusterError] is: none of the
-	// endpoints that could be tried gave a usable answer.
+	// ErrClusterUnavailable holds, by errors.Is, for every [*ClusterError]: none of
+	// the endpoints that could be tried gave a usable answer.
 	ErrClusterUnavailable = errors.New("client: etcd cluster is unavailable or misconfigured")
 
 	// ErrNoLeaderEndpoint is kept for programs that compare with it. This
 	// client never returns it: without a leader it uses any endpoint.
 	ErrNoLeaderEndpoint = errors.New("client: no endpoint is the leader's")
 
-	// ErrNoRequest means that an [HTTPAction] made no request.
+	// ErrNoRequest means that an [HTTPAction] returned no request.
 	ErrNoRequest = errors.New("client: the action made no HTTP request")
 
 	// ErrInvalidJSON is the Err of a [*ReplyError] whose body was to be JSON of
@@ -75,16 +75,20 @@ var (
 	ErrEmptyBody = errors.New("client: empty body")
 
 	// ErrResponseTooLarge is the Err of a [*ReplyError] whose body is larger
-	// than Config.MaxResponseBytes. No other endpoint is asked.
+	// than Config.MaxResponseBytes, or has nodes that would take more than about
+	// twice as much memory; for members, users, roles and versions the bound is 4
+	// MiB. No other endpoint is asked.
 	ErrResponseTooLarge = errors.New("client: reply is larger than Config.MaxResponseBytes")
 
 	// ErrOutcomeUnknown holds, by errors.Is, for the [*ClusterError] of a write
-	// that may or may not have been applied: the request went out, and no
-	// answer that shows the outcome came back. Without it, a failed write was not applied.
+	// that may or may not have been applied: the request may have been sent, and no
+	// answer that shows the outcome came back. A write that failed with another
+	// [*ClusterError] was not applied.
 	ErrOutcomeUnknown = errors.New("client: the write may have been applied")
 
 	// ErrV2NotEnabled holds for replies of servers that don't serve the v2 API:
-	// etcd 3.4 and 3.5 without --enable-v2, and etcd 3.6 and later.
+	// etcd 3.4 and 3.5 without --enable-v2, and etcd 3.6 and later. Such a reply is
+	// a failure of that endpoint, so it is seen inside a [*ClusterError].
 	ErrV2NotEnabled = errors.New("client: the v2 API is not enabled on this server (--enable-v2)")
 
 	// ErrHeaderTimeout is how an attempt fails in which the endpoint sent no
@@ -95,19 +99,21 @@ var (
 
 	// ErrRedirectRefused is how an attempt fails whose redirect would carry a
 	// write to a host that is none of the client's endpoints, from https to
-	// http, or to something that is not HTTP.
+	// http, or to something that is not HTTP; and how a Sync fails whose list of
+	// members is from such a host.
 	ErrRedirectRefused = errors.New("client: redirect refused")
 
 	// ErrStalled is how an attempt fails whose endpoint has stopped answering:
-	// no reply within Config.StallInterval and no answer to a GET /health
-	// either, or a reply whose body stopped coming for as long.
+	// no header, or no more of the body, within Config.StallInterval, and no answer
+	// to a probe (GET /health) either. It is also how an attempt is given up whose
+	// connection is silent for two intervals while the endpoint answers on new ones.
 	ErrStalled = errors.New("client: the endpoint has stopped answering")
 
-	// ErrOverdue is how an attempt is given up at an endpoint that is alive, as
-	// a probe has shown, when half of the time to the context's deadline is over:
-	// for calls that may be repeated, and where another endpoint is left, so
-	// that it has the time to answer. (A member loses what it has passed on to a
-	// leader that dies, and answers with an error after 6 seconds.)
+	// ErrOverdue is how an attempt is given up at an endpoint that is alive, when
+	// half of the time to the context's deadline is over: for calls that may be
+	// repeated, and where another endpoint is left, so that it has the time to
+	// answer. (A member loses what it has passed on to a leader that dies, and
+	// answers with an error after 6 seconds.)
 	ErrOverdue = errors.New("client: the answer is overdue, though the endpoint is alive")
 
 	// ErrNoQuorum is how a watch or read is given up at a member that is cut off
@@ -132,13 +138,14 @@ func (headerTimeoutError) Timeout() bool   { return true }
 func (headerTimeoutError) Temporary() bool { return true }
 
 // Error is the answer of the keys API to a request that it understood and did
-// not carry out. It is returned by value and unwrapped, as err.(client.Error)
+// not carry out; with a status of 5xx, which is seen inside a [*ClusterError], it may
+// have. It is returned by value and unwrapped, as err.(client.Error)
 // expects; errors.As finds it as Error and as *Error, wrapped or inside a
 // [*ClusterError].
 type Error struct {
 	Code    int    `json:"errorCode"` // one of the ErrorCode constants
 	Message string `json:"message"`   // the code in the server's words
-	Cause   string `json:"cause"`     // what it is about: a key, the failed comparison, the inner error
+	Cause   string `json:"cause"`     // a key, the failed comparison, or the inner error
 	Index   uint64 `json:"index"`     // the store's index at that time; 0 where the server sends none
 
 	StatusCode int    `json:"-"` // HTTP status of the reply; 0 when the client refused the call itself
@@ -165,7 +172,7 @@ func (e Error) As(target any) bool {
 
 // Is reports whether target is an Error or *Error with the same code, and with
 // the same values in those of its other fields that are not zero. So
-// errors.Is(err, client.Error{Code: client.ErrorCodeNotDir}) asks for the code.
+// errors.Is(err, client.Error{Code: client.ErrorCodeNotDir}) compares the code.
 func (e Error) Is(target error) bool {
 	var want Error
 	switch t := target.(type) {
@@ -189,12 +196,15 @@ func (e Error) Is(target error) bool {
 
 // ReplyError is any other reply that is not the answer a call needs: an error
 // of the members, auth or version API, the page of a proxy, or a body that is
-// not of etcd's form. Nothing of it is thrown away.
+// not of etcd's form. A call returns it where etcd has answered: with a 4xx status
+// etcd refused the call, with a 2xx status it carried it out and the rest of its
+// reply was lost, is too large or makes no sense. Otherwise it is seen inside a
+// [*ClusterError].
 type ReplyError struct {
 	Endpoint   string // which endpoint answered, without credentials
 	StatusCode int    // HTTP status
 	Message    string // the server's message, when it sent {"message": …}
-	Body       string // the first 512 bytes of a body of another form
+	Body       string // the first 512 bytes of a body of another form, whatever they hold
 	Err        error  // ErrInvalidJSON, ErrEmptyBody, ErrResponseTooLarge, ErrV2NotEnabled, a read error, or nil
 }
 
@@ -202,9 +212,9 @@ type ReplyError struct {
 // does not name the reason. Programs look for "has no leader".
 const noLeaderHint = " (perhaps etcd has no leader)"
 
-// Error returns the endpoint, the status and what the reply was, on one line. A reply
-// of status 500 or 503 in which etcd does not name the reason has the words "has no
-// leader" in it, as a possible cause.
+// Error returns endpoint, status, message and the beginning of the body, on one line.
+// For a reply of status 500 or 503 in which etcd does not name the reason, it has the
+// words "perhaps etcd has no leader".
 func (e *ReplyError) Error() string {
 	var b strings.Builder
 	b.WriteString("client: ")
@@ -233,12 +243,12 @@ func (e *ReplyError) Error() string {
 
 // mayLackLeader reports whether the reply may be that of a member without a leader:
 // such a member answers the members and auth APIs with {"message":"Internal Server
-// Error"}, and what stands before it with a page of its own.
+// Error"}, and a proxy before it with a page of its own.
 func (e *ReplyError) mayLackLeader() bool {
 	return (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusServiceUnavailable) && !isEtcdMessage(e.Message)
 }
 
-// oneLine keeps a server's line breaks out of an error's text.
+// oneLine returns text with spaces in place of line breaks.
 func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
 }
@@ -252,10 +262,10 @@ type InvalidInputError struct {
 	Field  string // what was wrong: "key", "value", "endpoint", "member ID", …
 	Value  string // what was passed; empty where it must not be shown
 	Reason string // why it was refused
-	Err    error  // what is behind it, such as an *fs.PathError; nil: nothing
+	Err    error  // the underlying error, such as an *fs.PathError; nil: none
 }
 
-// Error names the field, its value and the reason.
+// Error returns the field, its value and the reason.
 func (e *InvalidInputError) Error() string {
 	if e.Value == "" {
 		return fmt.Sprintf("client: invalid %s: %s", e.Field, e.Reason)
@@ -293,19 +303,19 @@ func IsUnauthorized(err error) bool {
 }
 
 // IsUserNotFound reports whether err is, wraps or holds the auth API's answer
-// that a user does not exist, in the words of any server version.
+// that a user does not exist, in the words of etcd 2.1 to 3.5.
 func IsUserNotFound(err error) bool { return saysAbsent(err, "user") }
 
 // IsRoleNotFound reports whether err is, wraps or holds the auth API's answer
-// that a role does not exist, in the words of any server version.
+// that a role does not exist, in the words of etcd 2.1 to 3.5.
 func IsRoleNotFound(err error) bool { return saysAbsent(err, "role") }
 
 func hasErrorCode(err error, code int) bool {
 	return err != nil && errors.Is(err, Error{Code: code})
 }
 
-// saysAbsent knows the servers' wordings: "auth: User joe does not exist.",
-// the same without the full stop, and "auth: Role rr doesn't exist.".
+// saysAbsent reports whether err has one of the servers' wordings: "auth: User joe
+// does not exist.", the same without the full stop, "auth: Role rr doesn't exist.".
 func saysAbsent(err error, kind string) bool {
 	var re *ReplyError
 	if !errors.As(err, &re) {

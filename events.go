@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// EventKind says what happened to a node.
+// EventKind is what happened to a node.
 type EventKind string
 
 // The kinds of events. All but EventResync are the actions of the etcd v2 API.
@@ -23,17 +23,17 @@ const (
 	EventCompareAndDelete EventKind = "compareAndDelete"
 	EventExpire           EventKind = "expire"
 
-	// EventResync is no change but a new beginning: Node is all there is, read
+	// EventResync is a snapshot in place of a change: Node is all there is, read
 	// with a quorum, nil if the key does not exist, and the events that follow
 	// are those after Index. It comes first where EventsOptions.Snapshot is set,
-	// and whenever the server's history has been lost: what a consumer has
-	// made of the events before is to be replaced by it.
+	// and whenever events may have been missed because the server's history was
+	// lost: it replaces the state that a consumer has built from earlier events.
 	EventResync EventKind = "resync"
 )
 
 // Event is a change of a watched key.
 type Event struct {
-	// Kind says what happened.
+	// Kind is what happened.
 	Kind EventKind
 
 	// Node is the node after the change; for a deleted one it has the key, and
@@ -59,7 +59,7 @@ func (e *Event) IsWrite() bool {
 	}
 }
 
-// IsDelete reports whether the node is gone, be it deleted or expired.
+// IsDelete reports whether the node was deleted or has expired.
 func (e *Event) IsDelete() bool {
 	switch e.Kind {
 	case EventDelete, EventCompareAndDelete, EventExpire:
@@ -83,17 +83,18 @@ type EventsOptions struct {
 	Snapshot bool
 
 	// Buffer is how many events are read ahead of the loop. A server drops a
-	// watch whose events it can't get rid of; the watch is then made again
-	// where it was, but if more than 1,000 events have happened since it ends in
-	// an EventResync. Zero means 1024.
+	// watch whose events it can't deliver; the watch is then restarted where it
+	// was, but if more than 1,000 events have happened since, that ends in an
+	// EventResync. Zero means 1024.
 	Buffer int
 
 	// BufferBytes bounds the keys and values of the events that are read ahead, in
 	// bytes; one event may always be. Zero means 16 MiB.
 	BufferBytes int
 
-	// Retry, unless nil, is called with each error that is not final, before it
-	// is tried again. It must not block. Trace.WatchRestarted is told of the same.
+	// Retry is called with each error that is not final, before the watch is tried
+	// again; nil disables it. It must not block. Trace.WatchRestarted is called with
+	// the same errors.
 	Retry func(error)
 }
 
@@ -102,8 +103,8 @@ const (
 	defaultEventBufferBytes = 16 << 20
 )
 
-// Events gives the events of a key, in order, each once, for as long as the loop
-// over them goes on:
+// Events returns an iterator over the events of a key, in order, each once, for as
+// long as the loop over them goes on:
 //
 //	for event, err := range client.Events(ctx, kapi, "/config", &client.EventsOptions{Recursive: true, Snapshot: true}) {
 //		if err != nil {
@@ -113,19 +114,23 @@ const (
 //	}
 //
 // A nil opts watches the key itself from now on. Each loop over the result is a
-// watch of its own. It ends, its connection is closed and its goroutine gone,
-// when the loop is left or after an error, which is always the last thing that
-// the loop sees: the context's own error, or one that will not go away, such as
-// an [Error] for want of credentials, [ErrClusterIDChanged], or an
-// [*InvalidInputError]. Failing endpoints and clusters are not: Events tries
-// again, with pauses that grow to 5 seconds, until the context ends.
+// watch of its own. It ends, its connection is closed and its goroutines gone,
+// when the loop is left or after an error, which is always the last that the loop
+// sees: the context's own error, or one that does not pass, such as an [Error]
+// because credentials are missing, [ErrClusterIDChanged], [ErrResponseTooLarge],
+// [ErrTransportClosed], an [*InvalidInputError], or a [*ClusterError] in which all
+// endpoints are [ErrV2NotEnabled]. Failing endpoints and clusters are not final:
+// Events tries again, with pauses that grow to 5 seconds, until the context ends.
 //
-// Nothing is missed in silence. Where the server's history has been lost, which
-// holds the last 1,000 events of all keys together, the loop sees one
-// [EventResync]. What counts as an event is said at [Watcher].
+// No event is lost without an EventResync. Where the server's history has been
+// lost, which holds the last 1,000 events of all keys together, and it can't be
+// proved that nothing was missed, the loop sees one [EventResync]. What counts as an
+// event, and what a watch from now needs, is described at [Watcher].
 //
 // On a KeysAPI of this package many events come over one connection, and are
-// read ahead of the loop; on any other KeysAPI, Events uses its Watcher.
+// read ahead of the loop; on any other KeysAPI, Events uses its Watcher. A Client or
+// KeysAPI that wraps another with time-outs, repeated calls or errors of its own
+// loses no event.
 func Events(ctx context.Context, kapi KeysAPI, key string, opts *EventsOptions) iter.Seq2[*Event, error] {
 	var o EventsOptions
 	if opts != nil {
@@ -282,7 +287,7 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) retry(ctx context.Context, p *restartPacer, why error) error {
 	k, ok := f.kapi.(*httpKeysAPI)
 	if !ok {
-		k = &httpKeysAPI{prefix: defaultKeysPrefix} // of which nobody is told but the context's
+		k = &httpKeysAPI{prefix: defaultKeysPrefix} // whose restarts only the context's traces see
 	}
 	path, err := keyPath(k.prefix, f.key)
 	if err != nil {

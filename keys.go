@@ -22,7 +22,7 @@ const (
 	PrevNoExist = PrevExistType("false")
 )
 
-// KeysAPI reads, writes and watches the key space. Make it with NewKeysAPI. It is
+// KeysAPI reads, writes and watches the key space. NewKeysAPI returns one. It is
 // safe for concurrent use.
 //
 // A key is a path of elements between slashes; leading, trailing and doubled
@@ -32,19 +32,29 @@ const (
 //
 // The error of each call is one of
 //   - an [Error], when etcd refuses the call: the key is missing, a condition fails …
-//   - a [*ReplyError], when something answered that is not the keys API,
-//   - a [*ClusterError], when no endpoint gave a usable answer,
+//   - a [*ReplyError] with a 2xx status, when etcd applied an at-most-once write
+//     and the rest of its reply was lost or makes no sense, or when a reply is larger
+//     than Config.MaxResponseBytes ([ErrResponseTooLarge]),
+//   - a [*ClusterError], when no endpoint gave a usable answer; what answered that
+//     is not etcd, such as a gateway, is a [*ReplyError] in it,
 //   - context.Canceled or context.DeadlineExceeded, when the context ends; a
 //     write may have been applied then.
 //
 // An endpoint that is silent for Config.StallInterval and does not answer a probe
-// either has failed; one that answers the probe is waited for.
+// either has failed; one that answers the probe is waited for, for reads and
+// idempotent writes until half of the time to the deadline is over.
 //
-// A failed endpoint is followed by the next as the call allows. Get goes on after
-// any failure. Set without PrevValue, PrevIndex and PrevNoExist, and Update, do so
-// too, unless Config.StrictWrites is set. All other writes go on only when the
-// failed endpoint can't have received them; otherwise they stop with a
-// [*ClusterError] for which errors.Is(err, [ErrOutcomeUnknown]) holds.
+// After a failure the next endpoint is asked as the class of the call allows:
+//
+//	read           Get, watches: after any failure
+//	idempotent     Set without PrevValue, PrevIndex and PrevNoExist, Update: the
+//	               same, unless Config.StrictWrites is set
+//	at-most-once   all other writes: only when the failed endpoint can't have
+//	               carried the call out; otherwise they stop with a *ClusterError
+//	               for which errors.Is(err, ErrOutcomeUnknown) holds
+//
+// Where there is one endpoint, reads and idempotent writes are tried there again
+// after a connection that broke and after a 5xx, at most twice.
 //
 // Source: etcd v2 API documentation.
 type KeysAPI interface {
@@ -110,11 +120,11 @@ type SetOptions struct {
 	TTL time.Duration
 
 	// Refresh renews the TTL, which must be set, of an existing node. Its value
-	// stays, so value must be empty, and watchers are not told. Needs etcd 2.3;
-	// older servers would empty the value.
+	// stays, so value must be empty, and it is no event for watchers. Needs etcd
+	// 2.3; older servers would empty the value.
 	Refresh bool
 
-	// Dir makes a directory; value must be empty.
+	// Dir creates a directory; value must be empty.
 	Dir bool
 
 	// NoValueOnSuccess asks the server to leave Node and PrevNode out of the
@@ -157,16 +167,16 @@ type WatcherOptions struct {
 	Recursive bool
 
 	// Hidden reports, where Recursive is set, those events of hidden nodes that a
-	// server tells of: it does while a watch catches up with its history, and not
-	// once the watch waits. So a watch that is made again after each event, or
+	// server sends: it does while a watch catches up with its history, and not
+	// once the watch waits. So a watch that is restarted after each event, or
 	// after a while, sees all of them. Other KeysAPIs than those of this package
-	// may take no notice of it.
+	// may ignore it.
 	Hidden bool
 }
 
 // Response is the answer of a KeysAPI call or an event of a Watcher.
 type Response struct {
-	// Action says what was done: get, set, create, update, delete,
+	// Action is what was done: get, set, create, update, delete,
 	// compareAndSwap, compareAndDelete or expire.
 	Action string `json:"action"`
 
@@ -185,13 +195,13 @@ type Response struct {
 	ClusterID string `json:"-"`
 }
 
-// NewKeysAPI makes a KeysAPI that sends its calls by c.
+// NewKeysAPI returns a KeysAPI that sends its calls by c.
 func NewKeysAPI(c Client) KeysAPI { return NewKeysAPIWithPrefix(c, defaultKeysPrefix) }
 
-// NewKeysAPIWithPrefix makes a KeysAPI whose keys are below the URL path p in
+// NewKeysAPIWithPrefix returns a KeysAPI whose keys are below the URL path p in
 // place of /v2/keys. p names a path, not an escaped one; each call of an API with
 // a p that no key could have fails with an [*InvalidInputError]. Keys in
-// Responses are as the server says them.
+// Responses are as the server sends them.
 func NewKeysAPIWithPrefix(c Client, p string) KeysAPI { return &httpKeysAPI{client: c, prefix: p} }
 
 type httpKeysAPI struct {

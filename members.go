@@ -28,8 +28,9 @@ type Member struct {
 // returns one. It is safe for concurrent use.
 //
 // The error of each call is one of a [*ReplyError] with status, message and
-// endpoint, when etcd refuses; an [*InvalidInputError], before anything is sent;
-// a [*ClusterError], when no endpoint gave a usable answer; and ctx.Err().
+// endpoint, when etcd refuses, or with a 2xx status when etcd carried the call out
+// and the rest of its reply was lost; an [*InvalidInputError], before anything is
+// sent; a [*ClusterError], when no endpoint gave a usable answer; and ctx.Err().
 //
 // After an attempt whose outcome is not known (the reply was lost, or has status 500
 // as that of a member that removes itself), a call is tried at the next endpoint if

@@ -8,10 +8,10 @@ import (
 
 // What the function that is given to [Modify] may return in place of a value.
 var (
-	// ErrUnchanged makes Modify leave the node as it is.
+	// ErrUnchanged leaves the node as it is.
 	ErrUnchanged = errors.New("client: leave the node as it is")
 
-	// ErrDelete makes Modify delete the node.
+	// ErrDelete deletes the node.
 	ErrDelete = errors.New("client: delete the node")
 )
 
@@ -22,7 +22,7 @@ type ModifyOptions struct {
 	// set.
 	TTL time.Duration
 
-	// KeepTTL gives the node the time that was left to it when it was read, in
+	// KeepTTL keeps the time that was left to the node when it was read, in
 	// whole seconds, at least one. TTL is then for a node that is created, or
 	// that has no TTL.
 	KeepTTL bool
@@ -35,10 +35,10 @@ type ModifyOptions struct {
 	Unique bool
 }
 
-// Modify reads the file at key, has change make a new value of it, and stores
-// that if nobody has written the file meanwhile. Somebody has: it reads again,
-// after a pause that grows from 10 ms to a second at most and is random by half,
-// and calls change again, until it succeeds or ctx ends. A nil opts means no TTL.
+// Modify reads the file at key, calls change with it, and stores the value that
+// change returns if nobody has written the file meanwhile. If somebody has, it reads
+// again, after a pause that grows from 10 ms to a second at most and is random by
+// half, and calls change again, until it succeeds or ctx ends. A nil opts means no TTL.
 // It works on any KeysAPI.
 //
 // The function gets the node as a quorum read shows it, or nil if there is none,
@@ -51,28 +51,29 @@ type ModifyOptions struct {
 //     ErrUnchanged,
 //   - another error: nothing is written, and Modify returns it.
 //
-// # What it knows
+// # Outcome
 //
 // Without an error, the write was applied exactly once. With an error for which
 // errors.Is(err, [ErrOutcomeUnknown]) holds, a [*ClusterError], it was applied
 // once, or not, or will be: a request that was delayed on its way may still be
-// carried out. With any other error, ctx.Err() included, nothing was written; but
-// an error that a KeysAPI of another package returns from a write means what that
-// package says.
+// carried out. A [*ReplyError] with a 2xx status comes from a write that was applied
+// and whose reply was lost, or from a read whose reply is too large. With any other
+// error, ctx.Err() included, nothing was written; but an error that a KeysAPI of
+// another package returns from a write means what that package documents.
 //
-// A write whose answer was lost is treated so:
+// After a write whose answer was lost:
 //   - A swap or delete is sent again as it was, with the same PrevIndex, until an
 //     answer comes. That is safe: an index that is over does not come back, so
 //     only one of the copies can be applied, early or late. If one succeeds, that
-//     was the one, and Modify has succeeded. If one is told that the index has
-//     moved, none will be applied any more. What moved it, the history of the
-//     store tells, which is the last 1,000 events: another value, or a removal
-//     where this was none, was not this write, and Modify begins anew. The same
+//     was the one, and Modify has succeeded. If one is refused because the index
+//     has moved, none will be applied any more. What moved it is read from the
+//     history of the store, which is the last 1,000 events: another value, or a removal
+//     where this was none, was not this write, and Modify begins again. The same
 //     value, or a removal, may be this write's or another program's: the outcome
 //     is unknown, unless Unique is set. It also is where the history is gone, or
 //     does not come within 2 seconds.
 //   - A creation is not sent again: the key can be deleted, and the copy that is
-//     still on its way would create it anew. The outcome is unknown, unless
+//     still on its way would create it again. The outcome is unknown, unless
 //     Unique is set and the value is there, or in the history.
 //   - A context that ends while a write is under way leaves its outcome unknown.
 //     The error is then not ctx.Err().

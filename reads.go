@@ -13,21 +13,21 @@ import (
 // that can't be: the cluster was restored from a backup.
 var ErrStaleRead = errors.New("client: a quorum read is older than what was seen before")
 
-// MonotonicReads gives a KeysAPI that never reads what is older than what was
-// seen by it before: what its Gets returned, its writes wrote, and the events of
-// its Watchers told, whatever endpoint answered. Members may be behind each other,
+// MonotonicReads returns a KeysAPI whose Gets return nothing older than what was
+// seen by it before: what its Gets returned, its writes wrote, and its Watchers
+// delivered, whatever endpoint answered. Members may be behind each other,
 // and a client that moves from one to another would see the past, or miss its own
 // writes.
 //
 // It compares the store's index of each answer with the greatest seen when Get was
-// called. When the answer is older, be it that a key is missing, Get reads again
+// called. When the answer is older, also one that a key is missing, Get reads again
 // with a quorum, which is as slow, and as impossible without one, as any such read.
 // Answers without an index, which proxies may drop, count as older. As long as no
 // member is behind, nothing is sent that kapi would not send.
 //
 // A Get whose answer comes from another cluster than those before is a
 // [*ReplyError] that is [ErrClusterIDChanged], one that is too old even with a
-// quorum a *ReplyError that is [ErrStaleRead]. Both stay: begin anew, with a new
+// quorum a *ReplyError that is [ErrStaleRead]. Both stay: begin again, with a new
 // MonotonicReads. The cluster of a write, or of an event, is not checked.
 //
 // What is seen by one MonotonicReads, another does not know: share it, it is safe
@@ -43,7 +43,7 @@ type monotonicKeysAPI struct {
 	clusterID string     // empty: not known yet
 }
 
-// seen gives how new an answer must be.
+// seen returns the least index that an answer must have.
 func (m *monotonicKeysAPI) seen() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -70,8 +70,8 @@ func (m *monotonicKeysAPI) changes(resp *Response) bool {
 	return resp != nil && resp.ClusterID != "" && m.clusterID != "" && resp.ClusterID != m.clusterID
 }
 
-// storeIndex gives an index that the store had when it gave the answer; 0 where
-// the answer does not say.
+// storeIndex returns an index that the store had when it answered; 0 where the answer
+// has none.
 func storeIndex(resp *Response, err error) uint64 {
 	var e Error
 	switch {
@@ -85,7 +85,7 @@ func storeIndex(resp *Response, err error) uint64 {
 	return 0
 }
 
-// isAnswer reports whether a Get was told what is in the store.
+// isAnswer reports whether a Get was answered with what is in the store.
 func isAnswer(resp *Response, err error) bool {
 	return err == nil && resp != nil || isRefusal(err, ErrorCodeKeyNotFound, ErrorCodeNotDir)
 }
@@ -169,8 +169,8 @@ func (w monotonicWatcher) Next(ctx context.Context) (*Response, error) {
 	return w.seen.note(w.watcher.Next(ctx))
 }
 
-// QuorumReads gives a KeysAPI whose every Get is one with GetOptions.Quorum, and
-// that is kapi otherwise. It does for one KeysAPI what Config.Quorum does for all
+// QuorumReads returns a KeysAPI whose every Get has GetOptions.Quorum, and that is
+// kapi otherwise. It does for one KeysAPI what Config.Quorum does for all
 // of a client, and for any KeysAPI.
 func QuorumReads(kapi KeysAPI) KeysAPI {
 	if own, ok := kapi.(*httpKeysAPI); ok {
@@ -188,7 +188,7 @@ func (k quorumKeysAPI) Get(ctx context.Context, key string, opts *GetOptions) (*
 	return k.KeysAPI.Get(ctx, key, byQuorum(opts))
 }
 
-// byQuorum gives opts with Quorum, and leaves the caller's as they are.
+// byQuorum returns a copy of opts with Quorum.
 func byQuorum(opts *GetOptions) *GetOptions {
 	o := GetOptions{Quorum: true}
 	if opts != nil {

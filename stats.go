@@ -10,10 +10,10 @@ import (
 // is, by package expvar for instance.
 //
 // Each number is exact, but they are read one after the other while calls go on.
-// What an attempt came to is read before the attempts are, so that Attempts is at
-// least Answered + Failed + IdlePolls + Cancelled; the rest are on their way.
+// The outcomes of attempts are read before the attempts are, so that Attempts is at
+// least Answered + Failed + IdlePolls + Cancelled; the rest are under way.
 type Stats struct {
-	Calls           uint64 `json:"calls"`           // of the APIs and Do, with those that the client makes itself; each long poll is one
+	Calls           uint64 `json:"calls"`           // of the APIs and Do, and the client's own; each long poll is one
 	CallsFailed     uint64 `json:"callsFailed"`     // which ended with a *ClusterError
 	UnknownOutcomes uint64 `json:"unknownOutcomes"` // which, of these, were writes that may have been applied
 
@@ -21,17 +21,17 @@ type Stats struct {
 	Redirects uint64 `json:"redirects"` // requests that a reply sent on
 
 	Attempts  uint64 `json:"attempts"`  // to get a call answered by an endpoint
-	Answered  uint64 `json:"answered"`  // attempts that gave the result of a call, be it a refusal
+	Answered  uint64 `json:"answered"`  // attempts that brought the result of a call, be it a refusal
 	Failed    uint64 `json:"failed"`    // attempts that failed
-	IdlePolls uint64 `json:"idlePolls"` // long polls that broke off without an event, which is no failure
+	IdlePolls uint64 `json:"idlePolls"` // long polls that ended without an event, which is no failure
 	Cancelled uint64 `json:"cancelled"` // attempts whose context ended first
-	Failovers uint64 `json:"failovers"` // attempts that were made because others of the same call had failed
+	Failovers uint64 `json:"failovers"` // attempts after others of the same call had failed
 
-	Retries       uint64 `json:"retries"`       // watches that were made again after all endpoints had failed, or history was lost
-	WatchRestarts uint64 `json:"watchRestarts"` // watches that were made again because a long poll had ended without an event
+	Retries       uint64 `json:"retries"`       // restarts of watches after all endpoints had failed, or history was lost
+	WatchRestarts uint64 `json:"watchRestarts"` // restarts of watches after a long poll that ended without an event
 
 	Probes       uint64 `json:"probes"`       // of the health of endpoints
-	ProbesFailed uint64 `json:"probesFailed"` // those that found nobody there
+	ProbesFailed uint64 `json:"probesFailed"` // those that nothing has answered
 	Syncs        uint64 `json:"syncs"`        // of Sync and AutoSync
 	SyncsFailed  uint64 `json:"syncsFailed"`
 
@@ -44,7 +44,7 @@ type Stats struct {
 // not; the totals in Stats keep them.
 type EndpointStats struct {
 	Endpoint  string `json:"endpoint"`  // without credentials
-	Pinned    bool   `json:"pinned"`    // calls begin with it, unless it is suspect
+	Pinned    bool   `json:"pinned"`    // calls begin with it, unless it is unhealthy
 	Unhealthy bool   `json:"unhealthy"` // it failed, and is asked after all others
 
 	Attempts  uint64 `json:"attempts"` // as in Stats, and so on
@@ -53,16 +53,16 @@ type EndpointStats struct {
 	IdlePolls uint64 `json:"idlePolls"`
 	Cancelled uint64 `json:"cancelled"`
 
-	BecameUnhealthy uint64 `json:"becameUnhealthy"` // how often it became suspect
+	BecameUnhealthy uint64 `json:"becameUnhealthy"` // how often it became unhealthy
 	Probes          uint64 `json:"probes"`
 	ProbesFailed    uint64 `json:"probesFailed"`
 
 	LastFailure time.Time `json:"lastFailure,omitzero"` // of an attempt; zero: never
 }
 
-// StatsOf gives the numbers of a client that New has made. It is false for any
+// StatsOf returns the numbers of a client that New has returned. It is false for any
 // other, but looks through those that wrap one: by embedding a Client, or with a
-// method Unwrap() Client. It costs calls nothing, and may be asked at any time.
+// method Unwrap() Client. It may be called at any time, and does not delay calls.
 func StatsOf(c Client) (Stats, bool) {
 	own := ownClient(c)
 	if own == nil {
@@ -98,7 +98,7 @@ func (c *httpClusterClient) stats() Stats {
 		Retries: t.retries.Load(), WatchRestarts: t.watchRestarts.Load(),
 		ProbesFailed: t.probesFailed.Load(), SyncsFailed: t.syncsFailed.Load(),
 	}
-	// After what came of them.
+	// After their outcomes.
 	s.Attempts, s.Probes, s.Syncs = t.attempts.Load(), t.probes.Load(), t.syncs.Load()
 	s.Calls = t.calls.Load()
 	s.Requests = s.Attempts + s.Redirects

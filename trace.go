@@ -6,41 +6,44 @@ import (
 	"time"
 )
 
-// Trace is told what a client does, as [net/http/httptrace.ClientTrace] is told of
-// a connection: by [Config].Trace of everything, by [WithTrace] of the calls of one
-// context. Any of its functions may be nil, and costs nothing then.
+// Trace has functions that are called with what a client does, as those of
+// [net/http/httptrace.ClientTrace] are with what a connection does: those of
+// [Config].Trace with everything, those of [WithTrace] with the calls of one
+// context. Any of them may be nil, and costs nothing then.
 //
-// They are called on the goroutine of the call, or on the one of a probe, and what
-// they are told of waits until they return: they must not block. They must be safe
-// for concurrent use, and may be called after a call has returned, by what it has
-// started. A panic is not caught.
+// They are called on the goroutine of the call, or on that of a probe, and the call,
+// or all that wait for the probe, go on when they return: they must not block. They
+// must be safe for concurrent use, and may be called after a call has returned, by
+// what it has started. A panic is not caught.
 //
-// What they are told has no credentials, no bodies and no values, but for the
+// Their arguments have no credentials, no bodies and no values, except in the
 // errors: those are the ones that callers see, and may quote the beginning of a
 // reply that made no sense, or the values that a condition compared.
 type Trace struct {
 	// AttemptStart is called before one endpoint is asked.
 	AttemptStart func(AttemptInfo)
 
-	// AttemptDone is called when that has come to something, once for each
+	// AttemptDone is called when the attempt has ended, once for each
 	// AttemptStart.
 	AttemptDone func(AttemptResult)
 
-	// EndpointUnhealthy is called when something is first held against an
-	// endpoint, which is then asked after all others, and EndpointHealthy when it
-	// has answered again. Where Config.StallInterval is negative a suspicion
-	// may also lapse, and nothing says so.
+	// EndpointUnhealthy is called when an endpoint that was healthy has failed: it
+	// is then asked after all others. EndpointHealthy is called when it has
+	// answered again. Where Config.StallInterval is negative, an endpoint also
+	// counts as healthy again after a pause, and no function is called.
 	EndpointUnhealthy func(HealthInfo)
 	EndpointHealthy   func(HealthInfo)
 
-	// ProbeDone is called when an endpoint has been asked for its health. A
-	// probe is shared by all who wait for it, so it is told to Config.Trace only.
+	// ProbeDone is called when a probe of an endpoint has ended. A probe is shared
+	// by all that wait for it, so only that of Config.Trace is called.
 	ProbeDone func(ProbeInfo)
 
-	// WatchRestarted is called when a Watcher or Events is about to ask again.
+	// WatchRestarted is called when a Watcher or Events is about to send its
+	// request again. The renewal of an idle poll is no restart: it is seen as
+	// attempts.
 	WatchRestarted func(WatchRestartInfo)
 
-	// SyncDone is called when a Sync has ended, be it one of AutoSync.
+	// SyncDone is called when a Sync has ended, also one of AutoSync.
 	SyncDone func(SyncInfo)
 }
 
@@ -54,7 +57,7 @@ type AttemptInfo struct {
 	Number   int    // 1 for the first attempt of a call, 2 for the next
 }
 
-// AttemptResult is what an attempt came to.
+// AttemptResult is how an attempt has ended.
 type AttemptResult struct {
 	AttemptInfo
 
@@ -64,18 +67,18 @@ type AttemptResult struct {
 	Duration   time.Duration // until the reply was read and decoded
 	Err        error         // nil for an answer; a refusal, such as an [Error], is one too
 
-	// Verdict is what the client made of it:
+	// Verdict is what the client does next:
 	//   - "answered": it is the result of the call, be it a refusal.
-	//   - "next": the endpoint failed; the call goes on to the next one, if
-	//     there is one left.
+	//   - "next": the endpoint failed; the call goes on to the next one if one is
+	//     left, or is tried again at the only one.
 	//   - "stop": the endpoint failed and the call with it, for another one
-	//     could apply the write a second time; or there was no request to make.
+	//     could apply the write a second time; or there was no request to send.
 	//   - "idle": a long poll ended without an event, which is no failure.
 	//   - "cancelled": the context ended first.
 	Verdict string
 }
 
-// HealthInfo is what is held against an endpoint.
+// HealthInfo is an endpoint that became unhealthy, or healthy again.
 type HealthInfo struct {
 	Endpoint string // without credentials
 	Err      error  // why; nil for EndpointHealthy
@@ -86,16 +89,17 @@ type ProbeInfo struct {
 	Endpoint string // without credentials
 	Duration time.Duration
 
-	// Result is what the endpoint is:
+	// Result is what the probe has found:
 	//   - "good": the member answers.
 	//   - "no quorum": it answers, and is cut off from its cluster.
 	//   - "not etcd": something answers that is no member: a proxy perhaps.
 	//   - "none": nothing answers.
-	//   - "abandoned": whoever asked has gone before there was an answer.
+	//   - "abandoned": nothing is known, since nobody waited any longer, or the
+	//     transport had no connection for the probe.
 	Result string
 }
 
-// WatchRestartInfo is a watch that is about to be made again.
+// WatchRestartInfo is a watch that is about to be restarted.
 type WatchRestartInfo struct {
 	Path  string        // of the URL, escaped
 	Err   error         // why; nil when the long poll ended without an event, which is no failure
@@ -104,7 +108,7 @@ type WatchRestartInfo struct {
 
 // SyncInfo is a Sync that has ended.
 type SyncInfo struct {
-	Endpoints []string      // those in use from now on, as Client.Endpoints gives them
+	Endpoints []string      // those in use from now on, as Client.Endpoints returns them
 	Duration  time.Duration // how long it took
 	Err       error         // nil: it succeeded
 	Retry     time.Duration // of AutoSync: when it is tried again after a failure
@@ -113,8 +117,8 @@ type SyncInfo struct {
 // traceContextKey is the key of a context's []*Trace.
 type traceContextKey struct{}
 
-// WithTrace gives a context whose calls are told to trace as well: to Config.Trace
-// first, then to the traces that ctx has, then to this one. A nil trace changes
+// WithTrace returns a context for whose calls trace is called as well: Config.Trace
+// first, then the traces that ctx has, then this one. A nil trace changes
 // nothing. trace must not be changed from then on.
 func WithTrace(ctx context.Context, trace *Trace) context.Context {
 	if trace == nil {

@@ -12,7 +12,7 @@ import (
 // The ttl must be positive, and is rounded up to whole seconds: to let a node
 // expire now is what Delete is for, and to drop its TTL what [Persist] is for.
 // Otherwise the error is an [Error] with code [ErrorCodeRefreshTTLRequired], and
-// nothing is sent. A node that has expired is ErrorCodeKeyNotFound: set it anew.
+// nothing is sent. A node that has expired is ErrorCodeKeyNotFound: set it again.
 //
 // Refresh does not ask whose the node is. Who holds a lock by a value asks for it:
 // Set with SetOptions{Refresh: true, PrevValue: …, TTL: …}.
@@ -33,7 +33,7 @@ func Refresh(ctx context.Context, kapi KeysAPI, key string, ttl time.Duration) (
 // The node is read with a quorum. If it has no TTL, nothing is written, and the
 // Response is that of the read. Otherwise its value is set again without TTL, on
 // condition that nobody has written it since; where somebody has, Persist begins
-// anew after a pause, until ctx ends. So it never undoes another's write, and
+// again after a pause, until ctx ends. So it never undoes another's write, and
 // never brings back what has expired: that is ErrorCodeKeyNotFound.
 //
 // When the outcome of a write is unknown, Persist reads again. A node without TTL

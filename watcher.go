@@ -14,23 +14,35 @@ import (
 // close.
 //
 // A Watcher delivers every event of its key after its start, in order and once,
-// or says by an error that it can't. Its start is AfterIndex, or else the moment
-// at which a server first took the watch. Not events, to the server, are: a
-// refresh; what happens below a directory that is deleted or expires as a whole,
-// which is one event, for the directory; hidden nodes below a key that is
-// watched recursively.
+// or returns an error. Its start is AfterIndex, or else when a server first took the
+// watch, which is known from the header X-Etcd-Index of the reply. Where a proxy
+// drops that header, or holds it back until there is a body, a watch without an
+// AfterIndex starts with its first event: what happens before that, while a request
+// is restarted, is missed. Servers report no event for: a refresh; what was below a
+// directory that is deleted or expires, which is one event, for the directory; hidden
+// nodes below a key that is watched recursively, unless WatcherOptions.Hidden is set.
+//
+// A connection that swallows everything is left within about a minute: an idle poll
+// over HTTP/1.1 is renewed every 25 to 35 seconds, by a second request from the same
+// index, and the first is ended once a server has taken the second. Over HTTP/2 the
+// transport's pings do that. A watch by a Client of another package is not renewed.
 type Watcher interface {
 	// Next returns the next event, as soon as there is one.
 	//
-	// A long poll that ends without an event is made again, on another endpoint
+	// A long poll that ends without an event is restarted, on another endpoint
 	// where that one has failed, and after a pause where it ended soon: whether
 	// the server or a proxy ended it, the connection broke, the member stopped,
-	// or it was cut off from its cluster.
+	// or it was cut off from its cluster. It is restarted from the same index,
+	// unless it is shown that the history holds nothing for it: its header had been
+	// there for 5 seconds without a byte behind it, and the same endpoint has
+	// answered another request that was made after that.
 	//
 	// Servers remember 1,000 events, of all keys together. When older ones are
 	// wanted, Next reads the key with a quorum; if it exists and has not changed
-	// since, nothing was missed, and Next goes on from there. That can be told
-	// of a key that is not a directory, or is not watched recursively.
+	// since, nothing was missed, and Next goes on from there. That can be proved
+	// for a key that is not a directory, or is not watched recursively. A quiet
+	// recursive watch in a busy store may thus see the error below though nothing
+	// was missed.
 	//
 	// Its errors, after each of which Next may be called again:
 	//   - context.Canceled, context.DeadlineExceeded: the context ended. The
@@ -38,8 +50,8 @@ type Watcher interface {
 	//   - an Error for which IsEventIndexCleared holds: events may have been
 	//     missed, for good. Read the key again. The next call goes on from the
 	//     error's Index.
-	//   - another Error or a *ReplyError: the server refuses the watch, for want
-	//     of credentials for instance. The next call asks again.
+	//   - another Error or a *ReplyError: etcd refuses the watch, because
+	//     credentials are missing for instance. The next call asks again.
 	//   - a *ReplyError that is ErrClusterIDChanged: the endpoint belongs to
 	//     another cluster. Make a new Watcher.
 	//   - a *ClusterError: all endpoints failed, one after the other. The next
@@ -112,7 +124,7 @@ func (w *httpWatcher) Next(ctx context.Context) (*Response, error) {
 	}
 }
 
-// once makes one request by c, and returns the event, or nil for an idle end.
+// once sends one request by c, and returns the event, or nil for an idle end.
 func (w *watch) once(ctx context.Context, c Client) (*Response, error) {
 	if own, ok := c.(*httpClusterClient); ok {
 		return w.request(ctx, own, false, nil)
@@ -120,8 +132,8 @@ func (w *watch) once(ctx context.Context, c Client) (*Response, error) {
 	return w.requestBy(ctx, c)
 }
 
-// goOnAfterLoss decides what the loss of history means: nothing, if the key is
-// as it was, or else the error, after which the watch goes on from its index.
+// goOnAfterLoss returns nil after a loss of history if the key is as it was, or else
+// the error, after which the watch goes on from its index.
 func (w *watch) goOnAfterLoss(ctx context.Context, c Client, loss error) error {
 	act := &action{spec: requestSpec{method: http.MethodGet, path: w.path, query: quorumQuery}, class: classRead, keys: true}
 	now, err := call(ctx, c, act, decodeKeys)
