@@ -27,6 +27,7 @@ const (
 // pollRun is a pollCall under way.
 type pollRun struct {
 	poll   *pollCall
+	client *httpClusterClient
 	began  time.Time
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the field below is set
@@ -36,7 +37,7 @@ type pollRun struct {
 // launch starts a poll, which ends with ctx or with stop.
 func launch(ctx context.Context, own *httpClusterClient, p *pollCall) *pollRun {
 	ctx, cancel := context.WithCancel(ctx)
-	run := &pollRun{poll: p, began: time.Now(), cancel: cancel, done: make(chan struct{})}
+	run := &pollRun{poll: p, client: own, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	p.stop = ctx.Done()
 	go func() { // ends with its context
 		defer close(run.done)
@@ -79,16 +80,20 @@ type renewal struct {
 // request makes one request of w, for an event or for a stream of them, and
 // returns the event, or nil for an idle end.
 func (w *watch) request(ctx context.Context, own *httpClusterClient, stream bool, take func(*Response) bool) (*Response, error) {
-	r := renewal{watch: w, client: own, stream: stream, take: take}
 	p := w.newPoll(stream)
 	p.deliver = take
-	r.current = launch(ctx, own, p)
+	return w.follow(ctx, launch(ctx, own, p))
+}
+
+// follow waits for what a poll of w brings, which is under way, and renews it.
+func (w *watch) follow(ctx context.Context, run *pollRun) (*Response, error) {
+	r := renewal{watch: w, client: run.client, stream: run.poll.stream, take: run.poll.deliver, current: run}
 	defer func() {
 		r.next.end()
 		r.witness.end()
 		r.current.end()
 	}()
-	if own.exchange.liveness.interval <= 0 {
+	if run.client.exchange.liveness.interval <= 0 {
 		<-r.current.done
 		return r.result()
 	}
