@@ -77,7 +77,7 @@ func (c *canned) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &c.response, nil
 }
 
-// wellAnswer says that the server is well.
+// wellAnswer returns the reply of a healthy server.
 func wellAnswer(req *http.Request) *http.Response {
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},

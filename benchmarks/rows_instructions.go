@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// counted counts the instructions of each work, or gives a line that says why not.
+// counted counts the instructions of each work, or returns a line with the reason why not.
 func counted(ctx context.Context, name string, n int, works ...Work) ([]float64, []Line, error) {
 	var counts []float64
 	for _, w := range works {

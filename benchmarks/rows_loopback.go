@@ -31,7 +31,7 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 		if err != nil {
 			return nil, err
 		}
-		taken, err := b.play(asContestants(all, goroutines, func(p peer) error { return do(ctx, p) }))
+		taken, err := b.runRounds(asSubjects(all, goroutines, func(p peer) error { return do(ctx, p) }))
 		leave()
 		if err != nil {
 			return nil, err
@@ -60,14 +60,14 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 // the time all are at work.
 const leastShare = 16
 
-func asContestants(all []guest, goroutines int, do func(peer) error) []measure.Contestant {
+func asSubjects(all []guest, goroutines int, do func(peer) error) []measure.Subject {
 	least := 1
 	if goroutines > 1 {
 		least = leastShare * goroutines
 	}
-	var made []measure.Contestant
+	var made []measure.Subject
 	for _, g := range all {
-		made = append(made, measure.Contestant{Name: g.name, Work: func(n int) error {
+		made = append(made, measure.Subject{Name: g.name, Work: func(n int) error {
 			return measure.Share(goroutines, n, func() error { return do(g.peer) })
 		}, Least: least})
 	}
@@ -118,7 +118,7 @@ func connections(ctx context.Context, b *Bench) ([]Line, error) {
 	}, nil
 }
 
-// crowded makes that many requests by a new client on its own default transport,
+// crowded sends that many requests by a new client on its own default transport,
 // which has no connections yet.
 func crowded(ctx context.Context, s *stub, m maker, requests int) (measure.Cost, int, error) {
 	t, ok := defaultTransportOf(m.name)

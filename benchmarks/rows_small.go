@@ -33,7 +33,7 @@ func loadedVariant() variant {
 	}}
 }
 
-// cannedPeers makes the peers, each with a transport that gives answer.
+// cannedPeers returns the peers, each with a transport that returns answer.
 func cannedPeers(c config, answer []byte) ([]peer, []*canned, error) {
 	var peers []peer
 	var transports []*canned
@@ -49,22 +49,22 @@ func cannedPeers(c config, answer []byte) ([]peer, []*canned, error) {
 	return peers, transports, nil
 }
 
-// playCanned plays the peers against each other, each with a transport that gives answer.
-func (b *Bench) playCanned(c config, answer []byte, do func(peer) error) ([]measure.Series, error) {
+// runCanned compares the peers, each with a transport that returns answer.
+func (b *Bench) runCanned(c config, answer []byte, do func(peer) error) ([]measure.Series, error) {
 	peers, _, err := cannedPeers(c, answer)
 	if err != nil {
 		return nil, err
 	}
-	var all []measure.Contestant
+	var all []measure.Subject
 	for i, p := range peers {
-		all = append(all, measure.Contestant{Name: makers()[i].name, Work: func(n int) error {
+		all = append(all, measure.Subject{Name: makers()[i].name, Work: func(n int) error {
 			return measure.Share(1, n, func() error { return do(p) })
 		}})
 	}
-	return b.play(all)
+	return b.runRounds(all)
 }
 
-// of makes a quantity of what the peers took, in the order of makers.
+// of returns a quantity of what the peers took, in the order of makers.
 func of(work, measured string, u measure.Unit, taken []measure.Series, what func(measure.Series) measure.Spread) quantity {
 	return quantity{work, measured, u, what(taken[0]), what(taken[1]), what(taken[2])}
 }
@@ -73,7 +73,7 @@ func of(work, measured string, u measure.Unit, taken []measure.Series, what func
 func getSmall(ctx context.Context, b *Bench) ([]Line, error) {
 	work := "Get, canned reply"
 	do := func(p peer) error { return p.get(ctx, smallKey) }
-	taken, err := b.playCanned(plainVariant().config, smallGet(), do)
+	taken, err := b.runCanned(plainVariant().config, smallGet(), do)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func getSmall(ctx context.Context, b *Bench) ([]Line, error) {
 	}, nil
 }
 
-// goroutinesPerRequest tells for each peer how many more goroutines there are
+// goroutinesPerRequest returns for each peer how many more goroutines there are
 // while the transport has a request than before.
 func goroutinesPerRequest(do func(peer) error) (measure.Spread, error) {
 	peers, transports, err := cannedPeers(plainVariant().config, smallGet())
@@ -119,7 +119,7 @@ func getVariants(ctx context.Context, b *Bench) ([]Line, error) {
 	var lines []Line
 	var plain float64
 	for _, v := range []variant{plainVariant(), timeoutVariant(), loadedVariant()} {
-		taken, err := b.playCanned(v.config, smallGet(), func(p peer) error { return p.get(ctx, smallKey) })
+		taken, err := b.runCanned(v.config, smallGet(), func(p peer) error { return p.get(ctx, smallKey) })
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +148,7 @@ func getVariants(ctx context.Context, b *Bench) ([]Line, error) {
 // setSmall is a Set of one small key without any network.
 func setSmall(ctx context.Context, b *Bench) ([]Line, error) {
 	work := "Set, canned reply"
-	taken, err := b.playCanned(plainVariant().config, smallSet(), func(p peer) error { return p.set(ctx, smallKey, "10.0.42.17:8080") })
+	taken, err := b.runCanned(plainVariant().config, smallSet(), func(p peer) error { return p.set(ctx, smallKey, "10.0.42.17:8080") })
 	if err != nil {
 		return nil, err
 	}

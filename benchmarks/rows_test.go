@@ -12,7 +12,7 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// newBench makes a Bench that measures as little as it can.
+// newBench returns a Bench that measures as little as it can.
 func newBench(t *testing.T) *Bench {
 	t.Helper()
 	b := New(Options{Rounds: 1, RoundTime: time.Millisecond, Short: true})

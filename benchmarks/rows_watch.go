@@ -22,11 +22,11 @@ func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	defer leave()
-	var contestants []measure.Contestant
+	var subjects []measure.Subject
 	for _, g := range all {
-		contestants = append(contestants, measure.Contestant{Name: g.name, Work: follow(context.WithoutCancel(ctx), g.peer)})
+		subjects = append(subjects, measure.Subject{Name: g.name, Work: follow(context.WithoutCancel(ctx), g.peer)})
 	}
-	taken, err := b.play(contestants)
+	taken, err := b.runRounds(subjects)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
 	}, nil
 }
 
-// errOutOfOrder says that a watch did not give the next event.
+// errOutOfOrder is an event that is not the next one.
 var errOutOfOrder = errors.New("benchmarks: out of order")
 
 // follow takes n events more from one watch at each call, and checks that each is
@@ -109,7 +109,7 @@ func idleGoroutines(ctx context.Context, s *stub, m maker) (int, error) {
 	return during - before, err
 }
 
-// settled gives the number of goroutines once it has not changed for a while.
+// settled returns the number of goroutines once it has not changed for a while.
 func settled(ctx context.Context) (int, error) {
 	const times = 20
 	ctx, cancel := context.WithTimeout(ctx, settleTime)

@@ -26,7 +26,7 @@ func Table(lines []Line) string {
 	return b.String()
 }
 
-// A measured quantity is what three contestants took of it.
+// A measured quantity is what three subjects took of it.
 type quantity struct {
 	work, measured        string
 	unit                  measure.Unit

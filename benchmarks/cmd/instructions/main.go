@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	benchmarks.PlayRole()
+	benchmarks.RunRole()
 	var w benchmarks.Work
 	flag.StringVar(&w.Client, "client", "ours", "ours, historic or bare; for decode: json-iterator, json-iterator fastest, ugorji or encoding/json")
 	flag.StringVar(&w.Verb, "work", "get", "get, set, tree (a recursive Get) or decode (a tree, by a decoder)")
