@@ -26,7 +26,7 @@ const programVariable = "BENCHMARKS_PROGRAM"
 
 // Work is something of which instructions are counted.
 type Work struct {
-	// Client is ours, historic or bare, or the name of a decoder.
+	// Client is ours, historic, bare or reading, or the name of a decoder.
 	Client string
 	// Verb is get or set, of a small key; tree, which gets one recursively; or
 	// decode, which decodes a tree.
@@ -113,7 +113,7 @@ func (w Work) operation(ctx context.Context) (func() error, error) {
 		}
 		return nil, fmt.Errorf("benchmarks: no decoder %q", w.Client)
 	}
-	for _, m := range makers() {
+	for _, m := range wireMakers() {
 		if m.name != w.Client {
 			continue
 		}

@@ -18,6 +18,7 @@ type config struct {
 	endpoints          []string
 	transport          transport // nil: the peer's own default
 	headerTimeout      time.Duration
+	maxResponseBytes   int64 // of ours; 0: its default
 	username, password string
 }
 
@@ -42,6 +43,7 @@ const (
 	oursName     = "ours"
 	historicName = "historic"
 	bareName     = "bare"
+	readingName  = "reading"
 )
 
 // A maker creates a peer.
@@ -58,6 +60,9 @@ func makers() []maker {
 		{bareName, newBare},
 	}
 }
+
+// wireMakers are the makers, and one whose peer reads replies and decodes nothing.
+func wireMakers() []maker { return append(makers(), maker{readingName, newReading}) }
 
 // A document is an answer of the keys API: what the decoders that are compared
 // fill, and what the clients' answers are turned into to be equal. Its types are

@@ -16,13 +16,15 @@ func Rows() []Row {
 	return []Row{
 		{"get-small", getSmall},
 		{"get-variants", getVariants},
-		{"get-instructions", getInstructions},
 		{"set-small", setSmall},
+		{"error-reply", errorReply},
+		{"call-instructions", callInstructions},
 		{"loopback-get", loopbackGet},
 		{"loopback-set", loopbackSet},
 		{"connections", connections},
 		{"tree", trees},
 		{"tree-memory", treeMemory},
+		{"bounded-reply", boundedReply},
 		{"decode", decoding},
 		{"decode-instructions", decodeInstructions},
 		{"etcd-tree", etcdTree},
@@ -31,6 +33,7 @@ func Rows() []Row {
 		{"events", eventStream},
 		{"etcd-events", etcdEvents},
 		{"dead-endpoint", deadEndpoint},
+		{"program-size", programSize},
 	}
 }
 

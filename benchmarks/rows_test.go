@@ -58,7 +58,7 @@ func TestCounts(t *testing.T) {
 		lines, err := getSmall(t.Context(), b)
 		wantMet(t, lines, err, "goroutines started")
 	})
-	t.Run("three goroutines for a watch", func(t *testing.T) {
+	t.Run("goroutines of a watch that waits", func(t *testing.T) {
 		lines, err := watcherIdle(t.Context(), b)
 		wantMet(t, lines, err, "goroutines")
 	})
