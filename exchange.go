@@ -69,8 +69,11 @@ func (e *bodyReadError) Unwrap() error { return e.err }
 
 // isReadError reports whether a reply broke off before its body was whole.
 func isReadError(err error) bool {
+	if err == nil {
+		return false // here, for the variable below is allocated
+	}
 	var broken *bodyReadError
-	return err != nil && errors.As(err, &broken)
+	return errors.As(err, &broken)
 }
 
 // exchange makes attempts: one request to one endpoint, with the redirects that
@@ -185,12 +188,21 @@ func (a *attempt) run(ctx context.Context, req *http.Request, op operation, term
 	e.reply = &a.reply
 	e.err = a.readReply(op)
 	e.whole = e.err == nil
-	var broken *bodyReadError
-	if errors.As(e.err, &broken) {
-		e.err = &bodyReadError{reasonFor(ctx, broken.err)}
+	if !e.whole {
+		e.err = explainReadError(ctx, e.err)
 	}
 	e.waited = a.stall.stop()
 	return e
+}
+
+// explainReadError returns err, and where it is a body that broke off, with the
+// reason that reasonFor returns.
+func explainReadError(ctx context.Context, err error) error {
+	var broken *bodyReadError
+	if errors.As(err, &broken) {
+		return &bodyReadError{reasonFor(ctx, broken.err)}
+	}
+	return err
 }
 
 // reasonFor returns the reason for which the client itself has ended the attempt

@@ -117,6 +117,7 @@ type pollCall struct {
 
 	gate chan struct{}   // nil, or closed when the poll may go on behind its header
 	held chan struct{}   // closed when the header waits at the gate
+	from uint64          // set before held is closed: X-Etcd-Index of the header that waits
 	stop <-chan struct{} // closed when the poll is to end
 
 	at    position  // how far it has come, from where the watch was
@@ -171,6 +172,7 @@ func (p *pollCall) onHeader(r *reply) error {
 		return err
 	}
 	if p.gate != nil {
+		p.from = index
 		close(p.held)
 		select {
 		case <-p.gate:

@@ -24,9 +24,15 @@ const (
 // pollSource follows by requests of its own: one event at a time while it catches
 // up with the history, since a stream would bring one event of it and then jump
 // to new ones, and by a stream once it is at the head.
+//
+// A store may be written faster than the history can be read one event at a time.
+// So a stream that begins now is opened before a long run of the history is read.
+// It waits, its events in the buffers of its connection, until the history up to
+// its beginning has been delivered.
 type pollSource struct {
 	client Client
 	watch  *watch
+	ahead  *pollRun // the stream that waits; nil: none
 
 	streamPause time.Duration
 	streamAfter time.Time // no stream before; zero: any time
@@ -41,13 +47,20 @@ func (s *pollSource) mayStream() bool {
 // follow implements eventSource.
 func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) error {
 	var pacer restartPacer
+	own, _ := s.client.(*httpClusterClient) // nil: it opens no stream ahead
+	defer s.endAhead()
 	for {
 		pacer.start()
 		before := s.watch.events
 		var err error
-		if s.mayStream() {
+		switch {
+		case s.isAheadReached():
+			err = s.streamAhead(ctx, own)
+		case s.mayStream():
+			s.endAhead()
 			err = s.stream(ctx, take)
-		} else {
+		default:
+			s.openAhead(ctx, take)
 			err = s.catchUp(ctx, take)
 		}
 		if IsEventIndexCleared(err) {
@@ -78,14 +91,74 @@ func (s *pollSource) stream(ctx context.Context, take func(*Response) bool) (err
 	} else {
 		err = s.watch.streamBy(ctx, s.client, take)
 	}
+	s.noteStream(s.watch.header, err)
+	return err
+}
+
+// noteStream notes how a request for a stream has ended, and whether its header
+// came: a server sends it at once.
+func (s *pollSource) noteStream(header bool, err error) {
 	switch {
-	case s.watch.header:
+	case header:
 		s.streamPause = 0
-	case err == nil: // a server sends the header at once
+	case err == nil:
 		s.streamPause = min(max(2*s.streamPause, firstStreamPause), lastStreamPause)
 		s.streamAfter = time.Now().Add(s.streamPause)
 	}
+}
+
+// openAhead opens a stream that begins now, where a long run of the history is
+// about to be read.
+func (s *pollSource) openAhead(ctx context.Context, take func(*Response) bool) {
+	own, ok := s.client.(*httpClusterClient)
+	if !ok || s.ahead != nil || s.dense < denseRun || s.watch.noIndex || time.Now().Before(s.streamAfter) {
+		return
+	}
+	p := s.watch.newPoll(true)
+	p.at.next, p.deliver = 0, take
+	p.gate, p.held = make(chan struct{}), make(chan struct{})
+	s.ahead = launch(ctx, own, p)
+}
+
+// isAheadReached reports whether all has been delivered that happened before the
+// stream that waits.
+func (s *pollSource) isAheadReached() bool {
+	if s.ahead == nil {
+		return false
+	}
+	select {
+	case <-s.ahead.done: // the requests for the history show why
+		s.noteStream(false, s.ahead.err)
+		s.endAhead()
+		s.dense = 0
+		return false
+	case <-s.ahead.poll.held:
+		if s.ahead.poll.from == 0 { // it is not known where it begins
+			s.endAhead()
+			s.dense = 0
+			return false
+		}
+		return s.watch.next > s.ahead.poll.from
+	default:
+		return false
+	}
+}
+
+// streamAhead goes on by the stream that waits.
+func (s *pollSource) streamAhead(ctx context.Context, own *httpClusterClient) error {
+	run := s.ahead
+	s.ahead, s.dense = nil, 0
+	run.poll.at = s.watch.position
+	close(run.poll.gate)
+	_, err := s.watch.follow(ctx, own, run)
+	s.noteStream(s.watch.header, err)
 	return err
+}
+
+// endAhead closes the stream that waits, if there is one.
+func (s *pollSource) endAhead() {
+	s.ahead.end()
+	s.ahead = nil
 }
 
 // single makes one request for an event.

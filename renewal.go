@@ -137,6 +137,24 @@ func (w *watch) request(ctx context.Context, own *httpClusterClient, stream bool
 	}
 }
 
+// follow waits for what a poll of w brings, which is under way on a goroutine of its
+// own, and renews it.
+func (w *watch) follow(ctx context.Context, own *httpClusterClient, run *pollRun) (*Response, error) {
+	r := &renewal{watch: w, client: own, stream: run.poll.stream, take: run.poll.deliver, current: run, pause: renewalPause()}
+	defer func() {
+		r.next.end()
+		r.witness.end()
+		r.current.end()
+	}()
+	if own.exchange.liveness.interval <= 0 {
+		<-run.done
+		return r.result()
+	}
+	r.wait = r.headerWait()
+	out := r.run(ctx, true)
+	return out.event, out.err
+}
+
 // stopLooking ends the timer, and reports whether look has run at the end of the
 // first request: it waits until it has ended.
 func (r *renewal) stopLooking() bool {

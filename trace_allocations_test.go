@@ -4,12 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"testing"
 
 	"github.com/coreos/etcd/client"
 )
 
-// idleTrace has all hooks, and they do nothing.
+// idleTrace returns a Trace that has all functions. They do nothing.
 func idleTrace() *client.Trace {
 	return &client.Trace{
 		AttemptStart:      func(client.AttemptInfo) {},
@@ -22,7 +23,7 @@ func idleTrace() *client.Trace {
 	}
 }
 
-// tracedWays are the ways to look at a call that succeeds.
+// tracedWays are the ways to observe a call.
 func tracedWays(ctx context.Context) []struct {
 	why string
 	cfg client.Config
@@ -34,27 +35,32 @@ func tracedWays(ctx context.Context) []struct {
 		cfg client.Config
 		ctx context.Context
 	}{
-		{why: "nobody looks", ctx: ctx},
+		{why: "no tracer", ctx: ctx},
 		{why: "Config.Trace", cfg: client.Config{Trace: idleTrace()}, ctx: ctx},
 		{why: "WithTrace", ctx: client.WithTrace(ctx, idleTrace())},
 		{why: "Config.Logger", cfg: client.Config{Logger: quiet}, ctx: ctx},
 	}
 }
 
-// Whoever looks pays with time and no memory: 7 allocations for a Get, as
-// TestAllocationsOfACall has it.
-func TestAllocationsOfATracedCall(t *testing.T) {
-	for _, tt := range tracedWays(context.Background()) {
+// A tracer or a logger takes time and no memory: the limits are those of
+// TestKeysAPI_Allocations.
+func TestTrace_Allocations(t *testing.T) {
+	var untraced float64
+	for i, tt := range tracedWays(context.Background()) {
 		t.Run(tt.why, func(t *testing.T) {
 			tt.cfg.Endpoints, tt.cfg.Transport = []string{"http://etcd:2379"}, newCannedTransport(smallNode)
 			kapi := client.NewKeysAPI(newClientOf(t, tt.cfg))
-			allocs, bytes := costOf(t, func() error {
+			get := func() error {
 				_, err := kapi.Get(tt.ctx, "/message", nil)
 				return err
-			})
-			t.Logf("%.0f allocations, %.0f bytes", allocs, bytes)
-			if !client.RaceDetector && (allocs > 7 || bytes > 1000) {
-				t.Errorf("%.0f allocations of %.0f bytes, want at most 7 and 1000", allocs, bytes)
+			}
+			checkCost(t, get, bareCall(newCannedTransport(smallNode), http.MethodGet, "", nil))
+			allocs, _ := costOf(t, get)
+			if i == 0 {
+				untraced = allocs
+			}
+			if !client.RaceDetector && allocs > untraced {
+				t.Errorf("%.0f allocations, want %.0f as without a tracer", allocs, untraced)
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 
 // Options say how much is measured.
 type Options struct {
-	// Rounds is how many rounds each contestant plays; zero means 20.
+	// Rounds is how many rounds each subject has; zero means 20.
 	Rounds int
 	// RoundTime is how long a round takes at least; zero means 20 ms.
 	RoundTime time.Duration
@@ -58,12 +58,12 @@ func (b *Bench) Close() error {
 	return errors.Join(errs...)
 }
 
-// play plays rounds of the contestants, as many and as long as the options say.
-func (b *Bench) play(contestants []measure.Contestant) ([]measure.Series, error) {
-	return measure.Game{Rounds: b.options.Rounds, RoundTime: b.options.RoundTime}.Play(contestants)
+// runRounds runs interleaved rounds of the subjects, as many and as long as the options say.
+func (b *Bench) runRounds(subjects []measure.Subject) ([]measure.Series, error) {
+	return measure.Runner{Rounds: b.options.Rounds, RoundTime: b.options.RoundTime}.Run(subjects)
 }
 
-// stub gives the stub server.
+// stub returns the stub server.
 func (b *Bench) stub(ctx context.Context) (*stub, error) {
 	if b.stubbed == nil {
 		s, err := startStub(ctx)
@@ -75,7 +75,7 @@ func (b *Bench) stub(ctx context.Context) (*stub, error) {
 	return b.stubbed, nil
 }
 
-// etcd gives the endpoint of a real etcd.
+// etcd returns the endpoint of a real etcd.
 func (b *Bench) etcd(ctx context.Context) (string, error) {
 	if b.cluster == nil {
 		server, err := harness.BuildEtcd35(ctx)
@@ -91,7 +91,7 @@ func (b *Bench) etcd(ctx context.Context) (string, error) {
 	return b.cluster.Endpoints()[0], nil
 }
 
-// long gives the one of two sizes that is asked for.
+// long returns full, or short where the options ask for little.
 func long[T any](b *Bench, full, short T) T {
 	if b.options.Short {
 		return short
@@ -106,7 +106,7 @@ type guest struct {
 	transport *http.Transport
 }
 
-// guests makes all peers for an endpoint, each with a transport of its own, which
+// guests returns all peers for an endpoint, each with a transport of its own, which
 // leave closes.
 func guests(endpoint string, makers []maker) (all []guest, leave func(), err error) {
 	leave = func() {

@@ -33,7 +33,12 @@ func smallSet() []byte {
 		`"prevNode":{"key":"/services/web","value":"10.0.42.16:8080","modifiedIndex":4217001,"createdIndex":4217001}}` + "\n")
 }
 
-// treeNode names the i-th node of a tree and says what it holds.
+// keyNotFound is the error document for a key that does not exist.
+func keyNotFound() []byte {
+	return []byte(`{"errorCode":100,"message":"Key not found","cause":"/services/web","index":4217042}` + "\n")
+}
+
+// treeNode names the i-th node of a tree and returns what it holds.
 func treeNode(i int) (dir, key, value string) {
 	dir = fmt.Sprintf("%s/dir-%04d", treeKey, i/nodesPerDir)
 	return dir, fmt.Sprintf("%s/node-%06d", dir, i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&0xff, i&0xff)

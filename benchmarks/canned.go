@@ -18,6 +18,7 @@ type canned struct {
 	header   http.Header
 	body     cannedBody
 	answer   []byte
+	status   int
 	length   int64     // Content-Length; -1 where the body is chunked, as etcd's long ones are
 	scratch  [256]byte // request bodies are read into it
 	requests int
@@ -37,7 +38,7 @@ const raftEvery = 4096
 const wellBody = `{"health":"true"}`
 
 func newCanned(answer []byte) *canned {
-	c := &canned{header: etcdHeader(bodyIndex), answer: answer, length: int64(len(answer))}
+	c := &canned{header: etcdHeader(bodyIndex), answer: answer, status: http.StatusOK, length: int64(len(answer))}
 	if len(answer) >= chunkedFrom {
 		c.length = -1
 	}
@@ -71,13 +72,13 @@ func (c *canned) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.body.Reset(c.answer)
 	c.response = http.Response{
-		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Status: http.StatusText(c.status), StatusCode: c.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: c.header, Body: &c.body, ContentLength: c.length, Request: req,
 	}
 	return &c.response, nil
 }
 
-// wellAnswer says that the server is well.
+// wellAnswer returns the reply of a healthy server.
 func wellAnswer(req *http.Request) *http.Response {
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},

@@ -1,10 +1,10 @@
 // Package benchmarks compares the client with its peers: the historic client
-// (go.etcd.io/etcd/client/v2, with json-iterator in it) and a bare net/http
-// client, which decodes nothing.
+// (go.etcd.io/etcd/client/v2, with json-iterator in it) and a program with net/http
+// and encoding/json alone.
 //
-// Every peer does the same work in the same process, in turns: each [Row] plays
-// rounds of one after the other, again and again, and compares the medians. So
-// what else the machine does meets all of them alike. What a row measures over a
+// Every peer does the same work in the same process, in interleaved rounds: each
+// [Row] runs a round of one after the other, again and again, and compares the
+// medians. So what else the machine does affects all of them alike. What a row measures over a
 // socket is answered by another process, so that processor time, allocations and
 // goroutines are the client's own.
 //

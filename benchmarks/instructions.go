@@ -14,19 +14,19 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// ErrNoValgrind says that instructions can't be counted on this machine.
+// ErrNoValgrind is returned where instructions can't be counted on this machine.
 var ErrNoValgrind = errors.New("benchmarks: valgrind is not installed")
 
-// workVariable says what a process that plays workRole does: a [Work] and how often.
+// workVariable holds what a process in workRole does: a [Work] and how often.
 const workVariable = "BENCHMARKS_WORK"
 
-// programVariable names a program that calls [PlayRole], to be counted in place of
+// programVariable names a program that calls [RunRole], to be counted in place of
 // this one: valgrind runs none that has the race detector.
 const programVariable = "BENCHMARKS_PROGRAM"
 
 // Work is something of which instructions are counted.
 type Work struct {
-	// Client is ours, historic or bare, or the name of a decoder.
+	// Client is ours, historic, bare or reading, or the name of a decoder.
 	Client string
 	// Verb is get or set, of a small key; tree, which gets one recursively; or
 	// decode, which decodes a tree.
@@ -75,7 +75,7 @@ func runCounted(ctx context.Context, valgrind, program string, w Work, n int) (f
 	return strconv.ParseFloat(string(m[1]), 64)
 }
 
-// doWork does what workVariable says.
+// doWork does what the text of workVariable describes.
 func doWork(text string) error {
 	fields := strings.SplitN(text, "\t", 4)
 	if len(fields) != 4 {
@@ -96,7 +96,7 @@ func doWork(text string) error {
 	return measure.Share(1, n, do)
 }
 
-// operation makes the function that does the work once.
+// operation returns the function that does the work once.
 func (w Work) operation(ctx context.Context) (func() error, error) {
 	answer := smallGet()
 	switch w.Verb {
@@ -113,7 +113,7 @@ func (w Work) operation(ctx context.Context) (func() error, error) {
 		}
 		return nil, fmt.Errorf("benchmarks: no decoder %q", w.Client)
 	}
-	for _, m := range makers() {
+	for _, m := range wireMakers() {
 		if m.name != w.Client {
 			continue
 		}

@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	PlayRole()
+	RunRole()
 	harness.Main(m, 1) // what is measured wants the machine for itself
 }

@@ -11,19 +11,29 @@ import (
 	"strings"
 )
 
-// bare is net/http and nothing else: it reads an answer, and decodes nothing.
+// bare is a program with net/http and encoding/json alone: one endpoint, no retry.
 type bare struct {
 	http               http.Client
 	base               string
 	username, password string
+	reads              bool // it reads replies and decodes nothing
 }
 
-func newBare(c config) (peer, error) {
+// newReading returns a bare that decodes nothing: what the wire alone takes.
+func newReading(c config) (peer, error) {
+	b := bareOf(c)
+	b.reads = true
+	return b, nil
+}
+
+func newBare(c config) (peer, error) { return bareOf(c), nil }
+
+func bareOf(c config) *bare {
 	b := &bare{base: c.endpoints[0] + "/v2/keys", username: c.username, password: c.password}
 	if c.transport != nil {
 		b.http.Transport = c.transport
 	}
-	return b, nil
+	return b
 }
 
 func (b *bare) get(ctx context.Context, key string) error {
@@ -41,30 +51,25 @@ func (b *bare) set(ctx context.Context, key, value string) error {
 	return err
 }
 
-// watch counts where the others read: that is all that asking for the next event
-// takes here.
 func (b *bare) watch(key string, after uint64) func(context.Context) (uint64, error) {
 	return func(ctx context.Context) (uint64, error) {
-		after++
-		query := "?recursive=true&wait=true&waitIndex=" + strconv.FormatUint(after, 10)
-		_, err := b.do(ctx, http.MethodGet, key, query, http.NoBody)
-		return after, err
+		query := "?recursive=true&wait=true&waitIndex=" + strconv.FormatUint(after+1, 10)
+		event, err := b.do(ctx, http.MethodGet, key, query, http.NoBody)
+		if err != nil {
+			return 0, err
+		}
+		after = event.Node.ModifiedIndex
+		return after, nil
 	}
 }
 
 func (b *bare) answer(ctx context.Context, key string, recursive bool) (*document, error) {
-	body, err := b.do(ctx, http.MethodGet, key, "?recursive="+strconv.FormatBool(recursive), http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	var d document
-	if err := json.Unmarshal(body, &d); err != nil {
-		return nil, err
-	}
-	return &d, nil
+	return b.do(ctx, http.MethodGet, key, "?recursive="+strconv.FormatBool(recursive), http.NoBody)
 }
 
-func (b *bare) do(ctx context.Context, method, key, query string, body io.Reader) ([]byte, error) {
+// do sends a request and returns the decoded reply, or an empty document where b
+// decodes nothing.
+func (b *bare) do(ctx context.Context, method, key, query string, body io.Reader) (*document, error) {
 	req, err := http.NewRequestWithContext(ctx, method, b.base+key+query, body)
 	if err != nil {
 		return nil, err
@@ -83,8 +88,34 @@ func (b *bare) do(ctx context.Context, method, key, query string, body io.Reader
 	if closing := resp.Body.Close(); err == nil {
 		err = closing
 	}
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("benchmarks: %s %s: %s", method, key, resp.Status)
+	var d document
+	switch {
+	case err != nil:
+		return nil, err
+	case b.reads && resp.StatusCode/100 == 2:
+		return &d, nil
+	case resp.StatusCode/100 != 2:
+		var refused errorDocument
+		if err := json.Unmarshal(answer, &refused); err != nil {
+			return nil, err
+		}
+		return nil, &refused
 	}
-	return answer, err
+	if err := json.Unmarshal(answer, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// errorDocument is what etcd answers where it refuses a request.
+type errorDocument struct {
+	Code    int    `json:"errorCode"`
+	Message string `json:"message"`
+	Cause   string `json:"cause"`
+	Index   uint64 `json:"index"`
+}
+
+// Error implements error.
+func (e *errorDocument) Error() string {
+	return fmt.Sprintf("benchmarks: error %d: %s (%s)", e.Code, e.Message, e.Cause)
 }

@@ -16,7 +16,7 @@ type ours struct {
 func newOurs(c config) (peer, error) {
 	cfg := client.Config{
 		Endpoints: c.endpoints, HeaderTimeoutPerRequest: c.headerTimeout,
-		Username: c.username, Password: c.password,
+		Username: c.username, Password: c.password, MaxResponseBytes: c.maxResponseBytes,
 	}
 	if c.transport != nil {
 		cfg.Transport = c.transport

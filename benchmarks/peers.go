@@ -13,11 +13,12 @@ type transport interface {
 	CancelRequest(req *http.Request)
 }
 
-// A config says what every peer is made of.
+// A config is the configuration of a peer.
 type config struct {
 	endpoints          []string
 	transport          transport // nil: the peer's own default
 	headerTimeout      time.Duration
+	maxResponseBytes   int64 // of ours; 0: its default
 	username, password string
 }
 
@@ -30,7 +31,7 @@ type peer interface {
 	getTree(ctx context.Context, key string) error
 	// set writes a key, and drops the answer.
 	set(ctx context.Context, key, value string) error
-	// watch follows a directory by long polls: each call of the result gives the
+	// watch follows a directory by long polls: each call of the result returns the
 	// index of the next event after that one.
 	watch(key string, after uint64) func(context.Context) (uint64, error)
 	// answer reads as get and getTree do, in the words of this package.
@@ -42,9 +43,10 @@ const (
 	oursName     = "ours"
 	historicName = "historic"
 	bareName     = "bare"
+	readingName  = "reading"
 )
 
-// A maker makes a peer.
+// A maker creates a peer.
 type maker struct {
 	name string
 	make func(config) (peer, error)
@@ -58,6 +60,9 @@ func makers() []maker {
 		{bareName, newBare},
 	}
 }
+
+// wireMakers are the makers, and one whose peer reads replies and decodes nothing.
+func wireMakers() []maker { return append(makers(), maker{readingName, newReading}) }
 
 // A document is an answer of the keys API: what the decoders that are compared
 // fill, and what the clients' answers are turned into to be equal. Its types are
@@ -79,12 +84,12 @@ type node struct {
 	TTL           int64      `json:"ttl,omitempty"`
 }
 
-// newTransport makes the transport that each peer gets one of.
+// newTransport returns the transport that each peer gets one of.
 func newTransport() *http.Transport {
 	return &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 90 * time.Second}
 }
 
-// defaultTransportOf gives the transport that a peer uses when it is given none.
+// defaultTransportOf returns the transport that a peer uses when it is given none.
 func defaultTransportOf(name string) (*http.Transport, bool) {
 	var t http.RoundTripper
 	switch name {

@@ -6,17 +6,17 @@ import (
 	"os"
 )
 
-// The parts that a program of this package plays when it starts itself again.
+// The roles of a program of this package that starts itself again.
 const (
 	roleVariable = "BENCHMARKS_ROLE"
 	stubRole     = "stub"
 	workRole     = "work"
 )
 
-// PlayRole makes this process what the one that started it wants it to be, if
+// RunRole runs the role that the process which started this one asks for, if
 // that is another process of the same program, and then ends it. Call it first of
 // all in main or TestMain of programs that use a [Bench].
-func PlayRole() {
+func RunRole() {
 	var err error
 	switch role := os.Getenv(roleVariable); role {
 	case "":

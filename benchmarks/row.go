@@ -6,7 +6,7 @@ import "context"
 type Row struct {
 	// Name selects the row.
 	Name string
-	// Measure does the work. Its error says why nothing was measured; a missed
+	// Measure does the work. Its error is why nothing was measured; a missed
 	// limit is no error.
 	Measure func(context.Context, *Bench) ([]Line, error)
 }
@@ -16,13 +16,15 @@ func Rows() []Row {
 	return []Row{
 		{"get-small", getSmall},
 		{"get-variants", getVariants},
-		{"get-instructions", getInstructions},
 		{"set-small", setSmall},
+		{"error-reply", errorReply},
+		{"call-instructions", callInstructions},
 		{"loopback-get", loopbackGet},
 		{"loopback-set", loopbackSet},
 		{"connections", connections},
 		{"tree", trees},
 		{"tree-memory", treeMemory},
+		{"bounded-reply", boundedReply},
 		{"decode", decoding},
 		{"decode-instructions", decodeInstructions},
 		{"etcd-tree", etcdTree},
@@ -31,14 +33,15 @@ func Rows() []Row {
 		{"events", eventStream},
 		{"etcd-events", etcdEvents},
 		{"dead-endpoint", deadEndpoint},
+		{"program-size", programSize},
 	}
 }
 
 // A Line is one comparison of a row.
 type Line struct {
-	// Work says what was done, and Measured what of it.
+	// Work is what was done, and Measured what of it.
 	Work, Measured string
-	// Ours, Historic and Other say what it came to. Other is the bare client,
+	// Ours, Historic and Other are what it came to. Other is the bare client,
 	// unless it names itself.
 	Ours, Historic, Other string
 	// Ratio is ours by another, and Limit what is wanted.
@@ -47,7 +50,7 @@ type Line struct {
 	Verdict Verdict
 }
 
-// A Verdict says whether a limit is met.
+// A Verdict is whether a limit is met.
 type Verdict string
 
 // The verdicts.

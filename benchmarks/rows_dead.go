@@ -50,7 +50,7 @@ type deadResult struct {
 	slowest time.Duration
 }
 
-// withDead makes requests for so long by a client whose first one met the dead endpoint.
+// withDead sends requests for so long by a client whose first one met the dead endpoint.
 func withDead(ctx context.Context, s *stub, m maker, length time.Duration) (deadResult, error) {
 	dead, err := freeAddress(ctx)
 	if err != nil {

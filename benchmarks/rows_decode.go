@@ -23,15 +23,15 @@ func decoding(ctx context.Context, b *Bench) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		all := []measure.Contestant{{Name: oursName, Work: func(n int) error {
+		all := []measure.Subject{{Name: oursName, Work: func(n int) error {
 			return measure.Share(1, n, func() error { return o.getTree(ctx, treeKey) })
 		}}}
 		for _, d := range decoders() {
-			all = append(all, measure.Contestant{Name: d.name, Work: func(n int) error {
+			all = append(all, measure.Subject{Name: d.name, Work: func(n int) error {
 				return measure.Share(1, n, func() error { return d.decode(body, &document{}) })
 			}})
 		}
-		taken, err := b.play(all)
+		taken, err := b.runRounds(all)
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +48,7 @@ func decoding(ctx context.Context, b *Bench) ([]Line, error) {
 	return lines, nil
 }
 
-// callAllocs is how many allocations a Get makes besides those of decoding: one
+// callAllocs is how many allocations a Get has besides those of decoding: one
 // without a node decodes into one.
 func callAllocs(ctx context.Context) (float64, error) {
 	const decoding = 1
@@ -66,7 +66,7 @@ func callAllocs(ctx context.Context) (float64, error) {
 }
 
 // others names all but ours, with what each took.
-func others(all []measure.Contestant, taken []measure.Series, what func(measure.Series) measure.Spread, u measure.Unit) string {
+func others(all []measure.Subject, taken []measure.Series, what func(measure.Series) measure.Spread, u measure.Unit) string {
 	var cells []string
 	for i, c := range all[1:] {
 		cells = append(cells, c.Name+" "+u(what(taken[i+1]).Median()))
@@ -75,7 +75,7 @@ func others(all []measure.Contestant, taken []measure.Series, what func(measure.
 }
 
 // speedLine wants ours to be so many times as fast as the faster json-iterator.
-func speedLine(work string, all []measure.Contestant, taken []measure.Series, limit float64) Line {
+func speedLine(work string, all []measure.Subject, taken []measure.Series, limit float64) Line {
 	ours := taken[0].Wall()
 	fastest := min(taken[1].Wall().Median(), taken[2].Wall().Median())
 	speed := fastest / ours.Median()
@@ -86,7 +86,7 @@ func speedLine(work string, all []measure.Contestant, taken []measure.Series, li
 	}
 }
 
-func allocsLine(work string, all []measure.Contestant, taken []measure.Series, nodes int) Line {
+func allocsLine(work string, all []measure.Subject, taken []measure.Series, nodes int) Line {
 	const hundred, limit = 100, 14
 	per := func(s measure.Series) measure.Spread {
 		return s.Of(func(c measure.Cost) float64 { return c.Allocs * hundred / float64(nodes) })

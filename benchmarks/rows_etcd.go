@@ -26,7 +26,7 @@ func etcdTree(ctx context.Context, b *Bench) ([]Line, error) {
 	if err = fill(ctx, all[0].peer, nodes); err != nil {
 		return nil, err
 	}
-	taken, err := b.play(asContestants(all, 1, func(p peer) error { return p.getTree(ctx, treeKey) }))
+	taken, err := b.runRounds(asSubjects(all, 1, func(p peer) error { return p.getTree(ctx, treeKey) }))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func etcdTree(ctx context.Context, b *Bench) ([]Line, error) {
 	return []Line{cpu.against(cpu.historic, 0.40), wall.against(wall.historic, 0.80)}, nil
 }
 
-// fill makes etcd hold a tree.
+// fill writes a tree to etcd.
 func fill(ctx context.Context, p peer, nodes int) error {
 	var made atomic.Int64
 	err := measure.Share(fillers, nodes, func() error {

@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// errResync says that Events lost history that was never lost.
+// errResync is a resync where no history was lost.
 var errResync = errors.New("benchmarks: a resync")
 
 // eventStream is what an event costs that a stream brings, where the server writes
@@ -29,13 +29,13 @@ func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
 		return nil, err
 	}
 	least := long(b, 20000, 2000)
-	contestants := []measure.Contestant{
+	subjects := []measure.Subject{
 		// A round of streaming has so many events that its first connection does not count.
 		{Name: oursName, Work: func(n int) error { return streamed(ctx, kapi, n*least) }},
 		{Name: historicName, Work: follow(ctx, all[1].peer)},
 		{Name: bareName, Work: follow(ctx, all[2].peer)},
 	}
-	taken, err := b.play(contestants)
+	taken, err := b.runRounds(subjects)
 	if err != nil {
 		return nil, err
 	}

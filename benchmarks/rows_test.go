@@ -12,7 +12,7 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-// newBench makes a Bench that measures as little as it can.
+// newBench returns a Bench that measures as little as it can.
 func newBench(t *testing.T) *Bench {
 	t.Helper()
 	b := New(Options{Rounds: 1, RoundTime: time.Millisecond, Short: true})
@@ -58,7 +58,7 @@ func TestCounts(t *testing.T) {
 		lines, err := getSmall(t.Context(), b)
 		wantMet(t, lines, err, "goroutines started")
 	})
-	t.Run("three goroutines for a watch", func(t *testing.T) {
+	t.Run("goroutines of a watch that waits", func(t *testing.T) {
 		lines, err := watcherIdle(t.Context(), b)
 		wantMet(t, lines, err, "goroutines")
 	})

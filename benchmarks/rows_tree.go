@@ -29,7 +29,7 @@ func trees(ctx context.Context, b *Bench) ([]Line, error) {
 			return nil, err
 		}
 		key := stubTreeKey(size.nodes)
-		taken, err := b.play(asContestants(all, 1, func(p peer) error { return p.getTree(ctx, key) }))
+		taken, err := b.runRounds(asSubjects(all, 1, func(p peer) error { return p.getTree(ctx, key) }))
 		leave()
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func trees(ctx context.Context, b *Bench) ([]Line, error) {
 	return lines, nil
 }
 
-// withRatio tells ours by historic, of which nothing is wanted.
+// withRatio returns the line with the ratio of ours to historic, without a limit.
 func withRatio(q quantity) Line {
 	l := q.line()
 	l.Ratio = fmt.Sprintf("%.2f", q.ours.Median()/q.historic.Median())
@@ -114,7 +114,7 @@ func treeMemory(ctx context.Context, b *Bench) ([]Line, error) {
 	}, nil
 }
 
-// peakOf gives by how much the heap grows while get is at work. The collector
+// peakOf returns by how much the heap grows while get is at work. The collector
 // runs all the time, so that it is what is in use and little more.
 func peakOf(get func(int) error) (float64, error) {
 	// Once for what is in use no more, once for what a sync.Pool held.

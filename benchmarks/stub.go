@@ -52,7 +52,7 @@ func startStub(ctx context.Context) (*stub, error) {
 	return s, nil
 }
 
-// accepted says how many connections the stub has accepted since it was last asked.
+// accepted returns how many connections the stub has accepted since it was last asked.
 func (s *stub) accepted() (int, error) {
 	if _, err := io.WriteString(s.ask, "\n"); err != nil {
 		return 0, err

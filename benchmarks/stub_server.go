@@ -24,7 +24,7 @@ const stubListeners = 2
 const streamChunk = 16 << 10
 
 // serveStub answers as etcd would, with what it has ready, until its standard
-// input ends. It says its addresses on the first line of its output, and then, for
+// input ends. It writes its addresses to the first line of its output, and then, for
 // each line of input, how many connections it has accepted since the last.
 func serveStub(ctx context.Context, in io.Reader, out io.Writer) error {
 	s := &stubServer{trees: map[int][]byte{}}

@@ -26,7 +26,7 @@ func Table(lines []Line) string {
 	return b.String()
 }
 
-// A measured quantity is what three contestants took of it.
+// A quantity is what three subjects took of something.
 type quantity struct {
 	work, measured        string
 	unit                  measure.Unit
@@ -44,6 +44,16 @@ func (q quantity) line() Line {
 func (q quantity) atMost(limit float64) Line {
 	l := q.line()
 	l.Limit = "≤ " + q.unit(limit)
+	l.Verdict = verdict(q.ours.Median() <= limit)
+	return l
+}
+
+// atMostMore wants ours to be no more than what the bare client took, and more.
+func (q quantity) atMostMore(more float64) Line {
+	l := q.line()
+	limit := q.other.Median() + more
+	l.Limit = fmt.Sprintf("≤ bare + %s", q.unit(more))
+	l.Ratio = fmt.Sprintf("%.2f", q.ours.Median()/q.other.Median())
 	l.Verdict = verdict(q.ours.Median() <= limit)
 	return l
 }

@@ -15,7 +15,7 @@ type Cost struct {
 	Bytes, Allocs float64 // of all goroutines of this process
 }
 
-// Work does work, which is n operations, and says what each of them took.
+// Work does work, which is n operations, and returns what each of them took.
 func Work(n int, work func(n int) error) (Cost, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -37,14 +37,14 @@ func Work(n int, work func(n int) error) (Cost, error) {
 // A Spread is what was measured in many rounds, in ascending order.
 type Spread []float64
 
-// NewSpread makes one of values, which stay as they are.
+// NewSpread returns the spread of values, which it does not change.
 func NewSpread(values []float64) Spread {
 	s := slices.Clone(values)
 	slices.Sort(s)
 	return s
 }
 
-// At gives the value below which that part of all values is.
+// At returns the value below which that part of all values is.
 func (s Spread) At(part float64) float64 {
 	if len(s) == 0 {
 		return 0
@@ -55,13 +55,13 @@ func (s Spread) At(part float64) float64 {
 	return s[low] + (s[high]-s[low])*(place-float64(low))
 }
 
-// Median gives the value in the middle.
+// Median returns the value in the middle.
 func (s Spread) Median() float64 { return s.At(0.5) }
 
-// A Series is what the rounds of one [Contestant] took.
+// A Series is what the rounds of one [Subject] took.
 type Series []Cost
 
-// Of gives the spread of what it finds in the cost of each round.
+// Of returns the spread of what it finds in the cost of each round.
 func (s Series) Of(what func(Cost) float64) Spread {
 	values := make([]float64, len(s))
 	for i, c := range s {
@@ -70,19 +70,19 @@ func (s Series) Of(what func(Cost) float64) Spread {
 	return NewSpread(values)
 }
 
-// Wall gives the time that passed, in nanoseconds.
+// Wall returns the time that passed, in nanoseconds.
 func (s Series) Wall() Spread { return s.Of(func(c Cost) float64 { return c.Wall }) }
 
-// CPU gives the processor time, in nanoseconds.
+// CPU returns the processor time, in nanoseconds.
 func (s Series) CPU() Spread { return s.Of(func(c Cost) float64 { return c.CPU }) }
 
-// Bytes gives what was allocated.
+// Bytes returns what was allocated.
 func (s Series) Bytes() Spread { return s.Of(func(c Cost) float64 { return c.Bytes }) }
 
-// Allocs gives how many allocations there were.
+// Allocs returns how many allocations there were.
 func (s Series) Allocs() Spread { return s.Of(func(c Cost) float64 { return c.Allocs }) }
 
-// Share does n operations on so many goroutines and gives the first error.
+// Share does n operations on so many goroutines and returns the first error.
 func Share(goroutines, n int, do func() error) error {
 	if goroutines == 1 {
 		for range n {

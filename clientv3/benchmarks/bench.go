@@ -28,7 +28,7 @@ const (
 // A Bench is what rows are measured with: servers, which start when a row first
 // needs them. It is for one goroutine.
 type Bench struct {
-	game     measure.Game
+	game     measure.Runner
 	largest  int // how many nodes or events there are at most
 	stubbed  *stub
 	clusters map[string]*harness.Cluster // by the minor version of etcd
@@ -36,7 +36,7 @@ type Bench struct {
 
 // New makes a Bench. The caller must call Close.
 func New(o Options) *Bench {
-	g := measure.Game{Rounds: o.Rounds, RoundTime: o.RoundTime}
+	g := measure.Runner{Rounds: o.Rounds, RoundTime: o.RoundTime}
 	if g.Rounds <= 0 {
 		g.Rounds = defaultRounds
 	}
@@ -108,12 +108,12 @@ func (b *Bench) play(endpoint string, least int, work func(p peer, n int) error)
 	if err != nil {
 		return nil, err
 	}
-	var contestants []measure.Contestant
+	var contestants []measure.Subject
 	for i, p := range all {
-		contestants = append(contestants, measure.Contestant{
+		contestants = append(contestants, measure.Subject{
 			Name: makers()[i].name, Work: func(n int) error { return work(p, n) }, Least: least,
 		})
 	}
-	taken, err := b.game.Play(contestants)
+	taken, err := b.game.Run(contestants)
 	return taken, errors.Join(err, leave())
 }

@@ -97,17 +97,17 @@ func openByHand(endpoint string) (store, error) {
 // playStores lets all stores do work, in turns. A round has at least so many
 // operations.
 func (b *Bench) playStores(all [storeContestants]store, least int, work func(s store, n int) error) ([]measure.Series, error) {
-	var contestants []measure.Contestant
+	var contestants []measure.Subject
 	var places []int
 	for i, s := range all {
 		if s != nil {
-			contestants = append(contestants, measure.Contestant{
+			contestants = append(contestants, measure.Subject{
 				Name: Contests()[1].Contestants[i], Work: func(n int) error { return work(s, n) }, Least: least,
 			})
 			places = append(places, i)
 		}
 	}
-	played, err := b.game.Play(contestants)
+	played, err := b.game.Run(contestants)
 	if err != nil {
 		return nil, err
 	}

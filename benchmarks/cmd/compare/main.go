@@ -1,6 +1,6 @@
 // Compare measures the client against its peers and prints a Markdown table. It
-// exits with 1 when it can't measure; a limit that is missed is told in the table
-// alone, for the machine may have been busy.
+// exits with 1 when it can't measure; a limit that is missed is in the table
+// only: the machine may have been busy.
 package main
 
 import (
@@ -19,11 +19,11 @@ import (
 )
 
 func main() {
-	benchmarks.PlayRole()
+	benchmarks.RunRole()
 	var run string
 	var o benchmarks.Options
 	flag.StringVar(&run, "run", ".", "measure the rows whose name matches this `regexp`, in upper or lower case")
-	flag.IntVar(&o.Rounds, "rounds", 0, "how many rounds each client plays (default 20)")
+	flag.IntVar(&o.Rounds, "rounds", 0, "how many rounds each client has (default 20)")
 	flag.DurationVar(&o.RoundTime, "for", 0, "how long a round takes at least (default 20ms)")
 	flag.BoolVar(&o.Short, "short", false, "measure little, to see that it works")
 	list := flag.Bool("list", false, "print the names of the rows")
@@ -71,7 +71,7 @@ func compare(ctx context.Context, run string, o benchmarks.Options) error {
 	if len(lines) == 0 && len(failures) == 0 {
 		failures = append(failures, fmt.Errorf("no row matches %q", run))
 	}
-	fmt.Printf("Measured on %s: medians of rounds played in turns, ± half the distance between the quartiles.\n\n%s",
+	fmt.Printf("Measured on %s: medians of interleaved rounds, ± half the distance between the quartiles.\n\n%s",
 		measure.Machine(), benchmarks.Table(lines))
 	return errors.Join(append(failures, context.Cause(ctx))...)
 }

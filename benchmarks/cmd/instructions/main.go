@@ -12,9 +12,9 @@ import (
 )
 
 func main() {
-	benchmarks.PlayRole()
+	benchmarks.RunRole()
 	var w benchmarks.Work
-	flag.StringVar(&w.Client, "client", "ours", "ours, historic or bare; for decode: json-iterator, json-iterator fastest, ugorji or encoding/json")
+	flag.StringVar(&w.Client, "client", "ours", "ours, historic, bare or reading; for decode: json-iterator, json-iterator fastest, ugorji or encoding/json")
 	flag.StringVar(&w.Verb, "work", "get", "get, set, tree (a recursive Get) or decode (a tree, by a decoder)")
 	flag.IntVar(&w.Nodes, "nodes", 100, "the nodes of the tree")
 	n := flag.Int("n", 3000, "how many operations are counted")

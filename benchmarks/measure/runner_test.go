@@ -11,17 +11,17 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
-func TestContestantsPlayInTurns(t *testing.T) {
-	g := measure.Game{Rounds: 3, RoundTime: time.Nanosecond}
+func TestRunner_InterleavesRounds(t *testing.T) {
+	runner := measure.Runner{Rounds: 3, RoundTime: time.Nanosecond}
 	var order []string
-	var all []measure.Contestant
+	var all []measure.Subject
 	for _, name := range []string{"a", "b", "c"} {
-		all = append(all, measure.Contestant{Name: name, Work: func(int) error {
+		all = append(all, measure.Subject{Name: name, Work: func(int) error {
 			order = append(order, name)
 			return nil
 		}})
 	}
-	taken, err := g.Play(all)
+	taken, err := runner.Run(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +36,11 @@ func TestContestantsPlayInTurns(t *testing.T) {
 	}
 }
 
-func TestAnErrorEndsTheGame(t *testing.T) {
+func TestRunner_EndsWithAnError(t *testing.T) {
 	boom := errors.New("boom")
 	tries := 0
-	g := measure.Game{Rounds: 3, RoundTime: time.Nanosecond}
-	_, err := g.Play([]measure.Contestant{{Name: "a", Work: func(int) error {
+	runner := measure.Runner{Rounds: 3, RoundTime: time.Nanosecond}
+	_, err := runner.Run([]measure.Subject{{Name: "a", Work: func(int) error {
 		if tries++; tries > 2 {
 			return boom
 		}
