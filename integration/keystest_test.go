@@ -33,7 +33,7 @@ type twin struct {
 	hiddenOneIn int // of the elements of keys
 }
 
-func onTwins(t *testing.T, tell func(w *twin)) {
+func onTwins(t *testing.T, run func(w *twin)) {
 	t.Helper()
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
@@ -48,7 +48,7 @@ func onTwins(t *testing.T, tell func(w *twin)) {
 			}
 			w.store.DirUpdates = strings.HasPrefix(s.Version, "3.4.")
 			w.alignIndexes()
-			tell(w)
+			run(w)
 		})
 	}
 }

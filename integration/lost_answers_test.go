@@ -84,7 +84,7 @@ func loseAnswer(t *testing.T, c *harness.Cluster, reader client.KeysAPI, w lostW
 }
 
 func TestLostAnswers(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader := freshKeys(t, c)
 		for _, w := range lostWrites() {
@@ -107,7 +107,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestLostAnswersOfStrictWrites(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader := freshKeys(t, c)
 		for _, w := range lostWrites() {
@@ -123,7 +123,7 @@ func TestLostAnswersOfStrictWrites(t *testing.T) {
 }
 
 func TestLostAnswersOfCreateInOrder(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader, dir := freshKeys(t, c), uniqueKey("queue")
 		for i := range lostAnswers {
@@ -139,7 +139,7 @@ func TestLostAnswersOfCreateInOrder(t *testing.T) {
 }
 
 func TestLostAnswersOfAdministration(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		lose := func(method, path string, call func(context.Context, client.Client) error) {
 			t.Helper()

@@ -10,7 +10,7 @@ import (
 
 func TestSlowMemberIsNotAbandoned(t *testing.T) {
 	const delay = 6 * time.Second
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi, key := freshKeys(t, c), uniqueKey("slow")
 		resp, err := kapi.Set(within(t, callTimeout), key, "v", nil)
@@ -33,7 +33,7 @@ func TestSlowMemberIsNotAbandoned(t *testing.T) {
 }
 
 func TestContextThatEndsWhileAnAnswerIsOwed(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi := freshKeys(t, c)
 		resp, err := kapi.Set(within(t, callTimeout), "/k", "v", nil)
