@@ -161,7 +161,8 @@ func (p *proof) main(ctx context.Context) (err error) {
 func (p *proof) prove(ctx context.Context, r revert) (result string, err error) {
 	if p.baseline {
 		if output, err := p.runRow(ctx, r); err != nil {
-			return "", fmt.Errorf("the row fails without the patch: %w\n%s", err, lastLines(output))
+			fmt.Fprintln(os.Stderr, lastLines(output))
+			return "", fmt.Errorf("the row fails without the patch: %w", err)
 		}
 	}
 	if _, err := git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
@@ -180,7 +181,8 @@ func (p *proof) prove(ctx context.Context, r revert) (result string, err error) 
 		case err != nil && found != "":
 			return fmt.Sprintf("fails after %v: %s", took, strings.ReplaceAll(found, "|", `\|`)), nil
 		case err != nil:
-			return "", fmt.Errorf("the row fails in another way: %w\n%s", err, lastLines(output))
+			fmt.Fprintln(os.Stderr, lastLines(output))
+			return "", fmt.Errorf("the row fails in another way: %w", err)
 		}
 	}
 	return "", errors.New("the row passes")
