@@ -35,18 +35,26 @@ func TestWatcher_StartIndexStays(t *testing.T) {
 		"a watch that the server has dropped":                   {after: 7 * time.Second, status: http.StatusBadRequest, header: header, body: `{"errorCode":400,"message":"watcher is cleared due to etcd recovery","index":100}`},
 		"a header of another request's reply, and no etcd else": {header: header, bodyAfter: time.Hour, breaks: io.ErrUnexpectedEOF},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := script(t, answer, eventAt(60))
-				f.pulse = func(*http.Request) fakeAnswer { return fakeAnswer{status: http.StatusNotFound, body: "<html>not here"} }
-				w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 49})
-				event, err := w.Next(t.Context())
-				if err != nil || event.Node.ModifiedIndex != 60 {
-					t.Errorf("got %v, %v", event, err)
-				}
-				wantPolls(t, f, "wait=true&waitIndex=50", "wait=true&waitIndex=50")
+		for probes, pulse := range map[string]fakeAnswer{
+			"":                     {status: http.StatusNotFound, body: "<html>not here"},
+			", the member answers": {body: healthy},
+		} {
+			if answer.bodyAfter == time.Hour && pulse.body == healthy {
+				continue // that is the proof
+			}
+			t.Run(name+probes, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := script(t, answer, eventAt(60))
+					f.pulse = func(*http.Request) fakeAnswer { return pulse }
+					w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 49})
+					event, err := w.Next(t.Context())
+					if err != nil || event.Node.ModifiedIndex != 60 {
+						t.Errorf("got %v, %v", event, err)
+					}
+					wantPolls(t, f, "wait=true&waitIndex=50", "wait=true&waitIndex=50")
+				})
 			})
-		})
+		}
 	}
 }
 
