@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,38 @@ func TestWatcher_StartIndexMovesOverAnEmptyHistory(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A redirect has led the watch to another server: what the endpoint answers meanwhile
+// shows nothing of that one.
+func TestWatcher_StartIndexStaysBehindARedirect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var polls []string
+		f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+			switch {
+			case req.FormValue("wait") == "":
+				return fakeAnswer{header: "X-Etcd-Index: 100", body: setReply}
+			case req.URL.Host == "a":
+				return fakeAnswer{status: http.StatusTemporaryRedirect, header: "Location: http://b" + req.URL.RequestURI()}
+			}
+			if polls = append(polls, req.FormValue("waitIndex")); len(polls) == 1 {
+				return fakeAnswer{header: "X-Etcd-Index: 100", bodyAfter: 15 * time.Second, breaks: io.ErrUnexpectedEOF}
+			}
+			return eventAt(60)
+		})
+		kapi := client.NewKeysAPI(newClient(t, f, "http://a"))
+		time.AfterFunc(10*time.Second, func() {
+			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+				t.Error(err)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		event, err := kapi.Watcher("/a", &client.WatcherOptions{AfterIndex: 49}).Next(ctx)
+		if err != nil || event.Node.ModifiedIndex != 60 || !slices.Equal(polls, []string{"50", "50"}) {
+			t.Errorf("got %v, %v; polled from %q", event, err, polls)
+		}
+	})
 }
 
 // Without an index in the header, nobody knows which events of a stream are of the
