@@ -13,6 +13,7 @@ MINCOVER = 90.0
 TESTTIMEOUT = 20m
 BENCH = .
 FAULTS =
+PROVE =
 
 # The race detector wherever this machine can build it.
 TEST = go test $$(test "$$(go env CGO_ENABLED)" = 0 || echo -race) -shuffle=on -timeout=$(TESTTIMEOUT)
@@ -43,6 +44,9 @@ integration: ## run the tests on real servers only
 
 faults: ## run all fault scenarios in all networks and print their table; FAULTS='-run … -network …' selects rows
 	@cd integration && go run ./cmd/faults $(FAULTS)
+
+prove-faults: ## revert the fix of each finding in a temporary worktree, and expect its row to fail; PROVE='-run …' selects patches
+	@cd integration && go run ./cmd/provefaults $(PROVE)
 
 race: ## run the library's tests RACECOUNT times under the race detector
 	@go test -race -shuffle=on -count=$(RACECOUNT) -timeout=$(TESTTIMEOUT) ./...
@@ -86,4 +90,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help demo build test integration faults race fuzz cover bench benchv3 lint
+.PHONY: help demo build test integration faults prove-faults race fuzz cover bench benchv3 lint

@@ -195,13 +195,21 @@ func (s *callState) isEtcd(r *reply, err error) bool {
 // failure better than the socket does. A context that was cancelled says nothing
 // of the endpoint. A deadline does that passed while nothing had come from there for
 // the stall interval, or while a probe was not answered in the time that one needs.
+// Where only the connection was silent, which over HTTP/2 would be that of the next
+// call too, the next call goes to another endpoint, and this one stays healthy.
 func (s *callState) endedByCaller(ctx context.Context, end error, i int, began time.Time, e *exchanged, res *result) error {
 	res.err = end
 	s.onDone(ctx, s.view.at(i), began, res, outcomeCancelled)
 	interval, health, now := s.client.exchange.liveness.interval, s.view.at(i).health, time.Now()
-	isSilent := e.waited >= interval && health.silence(now) >= interval || health.isUnanswered(now)
-	if isSilent && interval > 0 && !s.info.longPoll && errors.Is(res.err, context.DeadlineExceeded) {
+	if interval <= 0 || s.info.longPoll || !errors.Is(res.err, context.DeadlineExceeded) {
+		return res.err
+	}
+	isSilent := e.waited >= interval
+	switch {
+	case isSilent && health.silence(now) >= interval, health.isUnanswered(now):
 		s.leave(ctx, i, res.err)
+	case isSilent:
+		s.client.pool.pin(s.view, i+1)
 	}
 	return res.err
 }

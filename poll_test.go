@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,18 +36,26 @@ func TestWatcher_StartIndexStays(t *testing.T) {
 		"a watch that the server has dropped":                   {after: 7 * time.Second, status: http.StatusBadRequest, header: header, body: `{"errorCode":400,"message":"watcher is cleared due to etcd recovery","index":100}`},
 		"a header of another request's reply, and no etcd else": {header: header, bodyAfter: time.Hour, breaks: io.ErrUnexpectedEOF},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := script(t, answer, eventAt(60))
-				f.pulse = func(*http.Request) fakeAnswer { return fakeAnswer{status: http.StatusNotFound, body: "<html>not here"} }
-				w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 49})
-				event, err := w.Next(t.Context())
-				if err != nil || event.Node.ModifiedIndex != 60 {
-					t.Errorf("got %v, %v", event, err)
-				}
-				wantPolls(t, f, "wait=true&waitIndex=50", "wait=true&waitIndex=50")
+		for probes, pulse := range map[string]fakeAnswer{
+			"":                     {status: http.StatusNotFound, body: "<html>not here"},
+			", the member answers": {body: healthy},
+		} {
+			if answer.bodyAfter == time.Hour && pulse.body == healthy {
+				continue // that is the proof
+			}
+			t.Run(name+probes, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := script(t, answer, eventAt(60))
+					f.pulse = func(*http.Request) fakeAnswer { return pulse }
+					w := client.NewKeysAPI(newClient(t, f)).Watcher("/a", &client.WatcherOptions{AfterIndex: 49})
+					event, err := w.Next(t.Context())
+					if err != nil || event.Node.ModifiedIndex != 60 {
+						t.Errorf("got %v, %v", event, err)
+					}
+					wantPolls(t, f, "wait=true&waitIndex=50", "wait=true&waitIndex=50")
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -77,6 +86,38 @@ func TestWatcher_StartIndexMovesOverAnEmptyHistory(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A redirect has led the watch to another server: what the endpoint answers meanwhile
+// shows nothing of that one.
+func TestWatcher_StartIndexStaysBehindARedirect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var polls []string
+		f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+			switch {
+			case req.FormValue("wait") == "":
+				return fakeAnswer{header: "X-Etcd-Index: 100", body: setReply}
+			case req.URL.Host == "a":
+				return fakeAnswer{status: http.StatusTemporaryRedirect, header: "Location: http://b" + req.URL.RequestURI()}
+			}
+			if polls = append(polls, req.FormValue("waitIndex")); len(polls) == 1 {
+				return fakeAnswer{header: "X-Etcd-Index: 100", bodyAfter: 15 * time.Second, breaks: io.ErrUnexpectedEOF}
+			}
+			return eventAt(60)
+		})
+		kapi := client.NewKeysAPI(newClient(t, f, "http://a"))
+		time.AfterFunc(10*time.Second, func() {
+			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+				t.Error(err)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		event, err := kapi.Watcher("/a", &client.WatcherOptions{AfterIndex: 49}).Next(ctx)
+		if err != nil || event.Node.ModifiedIndex != 60 || !slices.Equal(polls, []string{"50", "50"}) {
+			t.Errorf("got %v, %v; polled from %q", event, err, polls)
+		}
+	})
 }
 
 // Without an index in the header, nobody knows which events of a stream are of the

@@ -244,6 +244,23 @@ func TestFailover_DeadlinePasses(t *testing.T) {
 	})
 }
 
+func TestFailover_DeadlineOnASilentConnection(t *testing.T) {
+	// The endpoint answers on new connections; that of the call may be dead, and
+	// over HTTP/2 it would be the next call's, too.
+	within(t, time.Minute, 5*time.Second, func(t bubble) {
+		s := newStage(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		kapi := s.keys(t.T, "a", "b")
+		short, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+		defer cancel()
+		if _, err := kapi.Create(short, "/a", "1"); !same(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := kapi.Create(t.ctx, "/a", "1"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestFailover_CallerCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var unhealthy int

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -59,6 +60,9 @@ func (c *httpClusterClient) sync(ctx context.Context) error {
 	for {
 		configured := c.configuredEndpoints()
 		list, err := c.listMembers(ctx)
+		if errors.Is(err, ErrRedirectRefused) && !slices.Equal(c.configuredEndpoints(), configured) {
+			continue // SetEndpoints has replaced the endpoint that was asked
+		}
 		if err != nil {
 			return err
 		}

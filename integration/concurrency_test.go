@@ -13,7 +13,7 @@ import (
 
 func TestManyGoroutinesOnOneClient(t *testing.T) {
 	const span = 3 * time.Second
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		cl := must[client.Client](t)(client.New(client.Config{
 			Endpoints: c.Endpoints(), SelectionMode: client.EndpointSelectionPrioritizeLeader,

@@ -15,10 +15,10 @@ import (
 	"github.com/coreos/etcd/client/internal/keystest"
 )
 
-// dumpSize is how many files a dump of the stories has.
+// dumpSize is how many files a dump of these tests has.
 const dumpSize = 20_000
 
-// newPatientKeys is newKeys for stories of many thousand calls, which take as long as
+// newPatientKeys is newKeys for tests of many thousand calls, which take as long as
 // the machine needs.
 func newPatientKeys(t *testing.T, c *harness.Cluster) (client.KeysAPI, context.Context) {
 	t.Helper()

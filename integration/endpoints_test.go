@@ -18,7 +18,7 @@ import (
 )
 
 func TestFreshClientsWithOneOfTwoEndpointsDown(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		c.Member(0).Kill()
 		setAt(t, c.Members()[1:], "/elected", "v") // If it was the leader, there is another now.
@@ -130,7 +130,7 @@ func autoSync(t *testing.T, cl client.Client, interval time.Duration) (stop func
 
 func TestAutoSyncWithADeadCluster(t *testing.T) {
 	const most = 15 // Connections in 5 s: three a second.
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for _, m := range c.Members() {
 			m.Kill()
@@ -167,7 +167,7 @@ func wantEndpoints(want []string, cl client.Client) error {
 }
 
 func TestAutoSyncFollowsAClusterWhoseMembersAreAllReplaced(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		cl := must[client.Client](t)(client.New(client.Config{Endpoints: c.Endpoints()}))
 		kapi, admin := client.NewKeysAPI(cl), client.NewMembersAPI(cl)

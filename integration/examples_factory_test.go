@@ -24,7 +24,7 @@ import (
 
 // factory is where the workers are, and what is wanted of them.
 type factory struct {
-	story
+	env
 	began    time.Time
 	program  string
 	kapi     client.KeysAPI

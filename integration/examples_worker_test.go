@@ -33,8 +33,8 @@ func TestWorkerExample(t *testing.T) {
 	if out, err := goBuild.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	onFaulty(t, func(s story) {
-		f := &factory{story: s, began: time.Now(), program: program, kapi: freshKeys(s.t, s.c)}
+	onFaultyCluster(t, func(s env) {
+		f := &factory{env: s, began: time.Now(), program: program, kapi: freshKeys(s.t, s.c)}
 		inspector := f.inspect()
 		ann, bob, eve := f.start("ann"), f.start("bob"), f.start("eve")
 		f.configure("pause", "100ms")

@@ -13,21 +13,21 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// A story is told of one cluster.
-type story struct {
+// env is a test and its cluster.
+type env struct {
 	t *testing.T
 	c *harness.Cluster
 }
 
-// onFaulty tells a story on three members behind proxies, of each server. Such
-// stories mostly wait, so they run side by side.
-func onFaulty(t *testing.T, tell func(s story)) {
+// onFaultyCluster runs a test on three members behind proxies, of each server. Such
+// tests mostly wait, so they run side by side.
+func onFaultyCluster(t *testing.T, run func(s env)) {
 	t.Helper()
 	t.Parallel()
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
-			tell(story{t, harness.Start(t, s, harness.Options{Members: 3, Proxied: true})})
+			run(env{t, harness.Start(t, s, harness.Options{Members: 3, Proxied: true})})
 		})
 	}
 }
@@ -135,7 +135,7 @@ func keysOf(t *testing.T, members []*harness.Member) client.KeysAPI {
 	return client.NewKeysAPI(must[client.Client](t)(client.New(client.Config{Endpoints: endpointsOf(members)})))
 }
 
-// eventually makes a call until it succeeds; for what is not the story itself.
+// eventually makes a call until it succeeds; for what is not tested itself.
 // What an election swallows is not waited for.
 func eventually(t *testing.T, do func(ctx context.Context) error) {
 	t.Helper()

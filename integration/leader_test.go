@@ -11,7 +11,7 @@ import (
 )
 
 func TestPrioritizeLeaderFollowsElections(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		seen := newRecorder(t)
 		cl := must[client.Client](t)(client.New(client.Config{
@@ -59,7 +59,7 @@ func TestPrioritizeLeaderFollowsElections(t *testing.T) {
 
 // An election that no call noticed by a failure is told by the term.
 func TestPrioritizeLeaderNoticesANewTerm(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		seen := newRecorder(t)
 		cl := must[client.Client](t)(client.New(client.Config{
@@ -109,7 +109,7 @@ func TestCallsAtAFollowerWhoseLeaderIsStopped(t *testing.T) {
 			return err
 		},
 	}
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		resp, err := freshKeys(t, c).Set(within(t, callTimeout), "/k", "v", nil)
 		mustResponse(t, resp, err)

@@ -277,7 +277,7 @@ func TestHistoriesUnderFaultsAreLinearizable(t *testing.T) {
 		span    = 15 * time.Second
 		checked = time.Minute
 	)
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		h, stop := &history{start: time.Now()}, make(chan struct{})
 		var wg sync.WaitGroup

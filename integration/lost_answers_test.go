@@ -84,7 +84,7 @@ func loseAnswer(t *testing.T, c *harness.Cluster, reader client.KeysAPI, w lostW
 }
 
 func TestLostAnswers(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader := freshKeys(t, c)
 		for _, w := range lostWrites() {
@@ -107,7 +107,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestLostAnswersOfStrictWrites(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader := freshKeys(t, c)
 		for _, w := range lostWrites() {
@@ -123,7 +123,7 @@ func TestLostAnswersOfStrictWrites(t *testing.T) {
 }
 
 func TestLostAnswersOfCreateInOrder(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		reader, dir := freshKeys(t, c), uniqueKey("queue")
 		for i := range lostAnswers {
@@ -139,17 +139,26 @@ func TestLostAnswersOfCreateInOrder(t *testing.T) {
 }
 
 func TestLostAnswersOfAdministration(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
-		lose := func(method, path string, call func(context.Context, client.Client) error) {
+		// lose loses the answer of a call, and returns its error and how many requests
+		// the servers saw.
+		lose := func(method, path string, call func(context.Context, client.Client) error) (requests int, err error) {
 			t.Helper()
 			cl := must[client.Client](t)(client.New(client.Config{Endpoints: c.Endpoints()}))
 			match := harness.Match{Method: method, Path: path}
 			pinnedMember(t, c, client.NewKeysAPI(cl)).Proxy().Inject(harness.Fault{Kind: harness.LoseAnswer, Match: match, Count: 1})
 			_, before := askedFor(c, match)
-			wantUnknown(t, method+" "+path, call(within(t, callTimeout), cl))
-			if _, after := askedFor(c, match); after != before+1 {
-				t.Errorf("%s %s: the servers saw %d requests", method, path, after-before)
+			err = call(within(t, callTimeout), cl)
+			_, after := askedFor(c, match)
+			return after - before, err
+		}
+		loseOfOnce := func(method, path string, call func(context.Context, client.Client) error) {
+			t.Helper()
+			requests, err := lose(method, path, call)
+			wantUnknown(t, method+" "+path, err)
+			if requests != 1 {
+				t.Errorf("%s %s: the servers saw %d requests", method, path, requests)
 			}
 		}
 		cl, ctx := newClient(t, client.Config{Endpoints: c.Endpoints()})
@@ -162,7 +171,7 @@ func TestLostAnswersOfAdministration(t *testing.T) {
 			}
 			return &list[i]
 		}
-		lose(http.MethodPost, "/v2/members", func(ctx context.Context, cl client.Client) error {
+		loseOfOnce(http.MethodPost, "/v2/members", func(ctx context.Context, cl client.Client) error {
 			_, err := client.NewMembersAPI(cl).Add(ctx, peer)
 			return err
 		})
@@ -174,16 +183,20 @@ func TestLostAnswersOfAdministration(t *testing.T) {
 			}
 			return nil
 		})
-		lose(http.MethodDelete, "/v2/members/"+added.ID, func(ctx context.Context, cl client.Client) error {
+		// IDs are never used again: to remove one twice is to remove it.
+		requests, err := lose(http.MethodDelete, "/v2/members/"+added.ID, func(ctx context.Context, cl client.Client) error {
 			return client.NewMembersAPI(cl).Remove(ctx, added.ID)
 		})
+		if err != nil || requests != 2 {
+			t.Errorf("Remove: %v after %d requests", err, requests)
+		}
 		harness.WaitFor(t, callTimeout, func() error {
 			if newcomer() != nil {
 				return context.DeadlineExceeded
 			}
 			return nil
 		})
-		lose(http.MethodPut, "/v2/auth/users/joe", func(ctx context.Context, cl client.Client) error {
+		loseOfOnce(http.MethodPut, "/v2/auth/users/joe", func(ctx context.Context, cl client.Client) error {
 			return client.NewAuthUserAPI(cl).AddUser(ctx, "joe", "secret")
 		})
 		harness.WaitFor(t, callTimeout, func() error {

@@ -11,7 +11,7 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// cutOff cuts a member off from its peers, until the story ends or heal is called.
+// cutOff cuts a member off from its peers, until the test ends or heal is called.
 func cutOff(t *testing.T, c *harness.Cluster, m *harness.Member) (heal func()) {
 	t.Helper()
 	check(t, c.Partition(m))
@@ -34,7 +34,7 @@ func setAt(t *testing.T, members []*harness.Member, key, value string) {
 }
 
 func TestWatchOnAMemberThatIsCutOff(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for name, fromNow := range watchStarts() {
 			t.Run(name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestWatchOnAMemberThatIsCutOff(t *testing.T) {
 }
 
 func TestWatchStaysWhereNoMemberHasAQuorum(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi, key := freshKeys(t, c), uniqueKey("watched")
 		m := pinnedMember(t, c, kapi)
@@ -104,7 +104,7 @@ func TestWatchStaysWhereNoMemberHasAQuorum(t *testing.T) {
 }
 
 func TestQuorumReadAtAMemberThatIsCutOff(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi, key := freshKeys(t, c), uniqueKey("read")
 		m := pinnedMember(t, c, kapi)
@@ -122,7 +122,7 @@ func TestQuorumReadAtAMemberThatIsCutOff(t *testing.T) {
 // The server itself gives a write up after 5 s and two election time-outs.
 func TestWriteAtAMemberThatIsCutOff(t *testing.T) {
 	const bound = 12 * time.Second
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		set, create, dir := freshKeys(t, c), freshKeys(t, c), uniqueKey("queue")
 		m := pinnedMember(t, c, set)

@@ -8,7 +8,7 @@ import (
 )
 
 // promptly makes a call that the members left can answer, and checks that it
-// succeeds within the bound. It reports false for a round that says nothing:
+// succeeds within the bound. It reports false for a round that shows nothing:
 // the call was late, and so were those members.
 func promptly(t *testing.T, what string, left []*harness.Member, bound time.Duration, call func() error) bool {
 	t.Helper()
@@ -29,19 +29,19 @@ func promptly(t *testing.T, what string, left []*harness.Member, bound time.Dura
 	}
 }
 
-// inSomeRound plays rounds until one says something.
-func inSomeRound(t *testing.T, play func() bool) {
+// inSomeRound runs rounds until one is conclusive.
+func inSomeRound(t *testing.T, run func() bool) {
 	t.Helper()
 	const rounds = 5
 	for range rounds {
-		if play() {
+		if run() {
 			return
 		}
 	}
 	t.Errorf("in none of %d rounds did the members serve long enough to tell", rounds)
 }
 
-// wantPrompt is promptly for what can't be played again: the time that the
+// wantPrompt is promptly for what can't be run again: the time that the
 // members left open is granted.
 func wantPrompt(t *testing.T, what string, left []*harness.Member, bound time.Duration, do func()) {
 	t.Helper()

@@ -66,13 +66,13 @@ func TestLockOfAKilledProgram(t *testing.T) {
 		holdUntilKilled(t, strings.Split(endpoints, ","))
 		return
 	}
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		inSomeRound(s.t, s.killHolder)
 	})
 }
 
 // killHolder is false for a round that says nothing.
-func (s story) killHolder() bool {
+func (s env) killHolder() bool {
 	t, c := s.t, s.c
 	t.Helper()
 	program := startHolder(t, c.Endpoints())
@@ -211,25 +211,25 @@ func (p *lockProgram) kill() {
 // A holder that is cut off from all members finds out by its own clock, before
 // another one gets the lock; and does no harm when the network is back.
 func TestLockOfAHolderThatIsCutOff(t *testing.T) {
-	cuts := map[string]func(*cable){
-		"both ways":        (*cable).cut,
-		"answers are lost": (*cable).cutAnswers,
+	cuts := map[string]func(*faultyNetwork){
+		"both ways":        (*faultyNetwork).cut,
+		"answers are lost": (*faultyNetwork).cutAnswers,
 	}
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		for name, cut := range cuts {
 			s.t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				inSomeRound(t, func() bool { return story{t, s.c}.cutOffHolder(cut) })
+				inSomeRound(t, func() bool { return env{t, s.c}.cutOffHolder(cut) })
 			})
 		}
 	})
 }
 
 // cutOffHolder is false for a round that says nothing.
-func (s story) cutOffHolder(cut func(*cable)) bool {
+func (s env) cutOffHolder(cut func(*faultyNetwork)) bool {
 	t, c := s.t, s.c
 	t.Helper()
-	lock, network, store := uniqueKey("lock"), newCable(t), newFencedStore()
+	lock, network, store := uniqueKey("lock"), newFaultyNetwork(t), newFencedStore()
 	session := must[*concurrency.Session](t)(concurrency.NewSession(keysBy(t, c, network), concurrency.WithTTL(dyingTTL)))
 	m := concurrency.NewMutex(session, lock)
 	check(t, m.Lock(within(t, callTimeout)))

@@ -143,7 +143,7 @@ func (o *observer) has(value string) error {
 }
 
 func TestElectionUnderFaults(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		office, store, stop := uniqueKey("office"), newFencedStore(), make(chan struct{})
 		all := participants(t, c, "ann", "bob", "cid", "dee")
@@ -199,9 +199,9 @@ func TestElectionUnderFaults(t *testing.T) {
 
 // The leader's program is cut off: the next one leads when it has found out.
 func TestLeaderThatIsCutOff(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
-		office, network := uniqueKey("office"), newCable(t)
+		office, network := uniqueKey("office"), newFaultyNetwork(t)
 		session := must[*concurrency.Session](t)(concurrency.NewSession(keysBy(t, c, network), concurrency.WithTTL(dyingTTL)))
 		first := concurrency.NewElection(session, office)
 		check(t, first.Campaign(within(t, callTimeout), "first"))

@@ -90,7 +90,7 @@ func (c *contender) once(ctx context.Context, patience time.Duration) (entered b
 }
 
 func TestMutexUnderFaults(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		lock, store, stop := uniqueKey("lock"), newFencedStore(), make(chan struct{})
 		all := participants(t, c, "ann", "bob", "cid", "dee", "eve")
@@ -141,7 +141,7 @@ func wantEmpty(t *testing.T, kapi client.KeysAPI, dir string) {
 // longer than the test, so what is left behind stays.
 func TestMutexWhoseAnswersAreLost(t *testing.T) {
 	const rounds = 6
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		lock, store := uniqueKey("lock"), newFencedStore()
 		for _, m := range c.Members() {

@@ -20,9 +20,9 @@ const mostOvertaken = 31
 // A producer puts in jobs.
 type producer struct {
 	*participant
-	jobs  string
-	books *jobBook
-	n     int
+	jobs   string
+	ledger *jobLedger
+	n      int
 }
 
 // produce puts in jobs until stop is closed.
@@ -47,7 +47,7 @@ func (p *producer) putIn(ctx context.Context, q *concurrency.Queue) error {
 	id, err := q.Enqueue(ctx, value)
 	doubt := err != nil
 	if doubt {
-		p.books.mayComeTwice(id)
+		p.ledger.mayComeTwice(id)
 	}
 	limited, cancel := context.WithTimeout(ctx, recovery)
 	defer cancel()
@@ -57,17 +57,17 @@ func (p *producer) putIn(ctx context.Context, q *concurrency.Queue) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", value, err)
 	}
-	p.books.putIn(id, value, doubt)
+	p.ledger.putIn(id, value, doubt)
 	return nil
 }
 
 // A worker takes jobs.
 type worker struct {
 	*participant
-	jobs  string
-	books *jobBook
-	queue *concurrency.Queue
-	dies  func() bool // whether it dies with the job that it has
+	jobs   string
+	ledger *jobLedger
+	queue  *concurrency.Queue
+	dies   func() bool // whether it dies with the job that it has
 }
 
 // work takes jobs until ctx ends.
@@ -98,10 +98,10 @@ func (w *worker) once(ctx context.Context) error {
 		return err
 	}
 	d := &delivery{Item: item, worker: w.name, err: w.Err}
-	w.books.deliver(d)
+	w.ledger.deliver(d)
 	switch {
 	case w.dies():
-		w.books.finish(d, orphaned)
+		w.ledger.finish(d, orphaned)
 		w.Orphan()
 		if err = w.begin(ctx); err != nil {
 			return err
@@ -109,30 +109,30 @@ func (w *worker) once(ctx context.Context) error {
 		w.queue = concurrency.NewQueue(w.Session, w.jobs)
 		return nil
 	case rand.IntN(20) == 0:
-		w.books.finish(d, givenUp)
+		w.ledger.finish(d, givenUp)
 		return item.Release(ctx)
 	}
 	err = item.Ack(ctx)
 	switch {
 	case err == nil:
-		w.books.finish(d, acked)
+		w.ledger.finish(d, acked)
 	case w.Err() != nil && errors.Is(err, client.ErrOutcomeUnknown):
-		w.books.finish(d, inDoubt)
+		w.ledger.finish(d, inDoubt)
 	}
 	return err
 }
 
 func TestQueueUnderFaults(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
-		jobs, books, stop := uniqueKey("jobs"), newJobBook(), make(chan struct{})
+		jobs, ledger, stop := uniqueKey("jobs"), newJobLedger(), make(chan struct{})
 		producers := participants(t, c, "mia", "noa")
 		workers := participants(t, c, "ann", "bob", "cid", "dee")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var producing, working sync.WaitGroup
 		for _, p := range producers {
-			p := &producer{participant: p, jobs: jobs, books: books}
+			p := &producer{participant: p, jobs: jobs, ledger: ledger}
 			producing.Go(func() {
 				if err := p.produce(t.Context(), stop); err != nil {
 					t.Error(err)
@@ -140,7 +140,7 @@ func TestQueueUnderFaults(t *testing.T) {
 			})
 		}
 		for _, p := range workers {
-			w := &worker{participant: p, jobs: jobs, books: books, dies: oneIn(30, stop)}
+			w := &worker{participant: p, jobs: jobs, ledger: ledger, dies: oneIn(30, stop)}
 			working.Go(func() {
 				if err := w.work(ctx); err != nil {
 					t.Error(err)
@@ -150,12 +150,12 @@ func TestQueueUnderFaults(t *testing.T) {
 		silence := sufferFaults(t, c)
 		close(stop)
 		producing.Wait()
-		wantUnder(t, "what was left to do", timed(func() { harness.WaitFor(t, recovery, books.open) }), recovery)
+		wantUnder(t, "what was left to do", timed(func() { harness.WaitFor(t, recovery, ledger.open) }), recovery)
 		harness.WaitFor(t, recovery, func() error { return isDrained(t, workers[0], jobs) })
 		cancel()
 		working.Wait()
-		books.conclude(t)
-		if n := books.overtaken(); n > mostOvertaken+len(workers) {
+		ledger.conclude(t)
+		if n := ledger.overtaken(); n > mostOvertaken+len(workers) {
 			t.Errorf("one job overtook %d others", n)
 		}
 		wantSessionsToLive(t, append(workers, producers...), silence)
@@ -189,7 +189,7 @@ func isDrained(t *testing.T, p *participant, jobs string) error {
 // other answer to a write is lost; and each once.
 func TestQueueWhoseAnswersAreLost(t *testing.T) {
 	const count = 15
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		jobs := uniqueKey("jobs")
 		for _, m := range c.Members() {
@@ -225,9 +225,9 @@ func TestQueueWhoseAnswersAreLost(t *testing.T) {
 // The program of a worker is cut off while it has a job: another one gets it when
 // the session of the first one is done, whose Ack is refused.
 func TestQueueOfAWorkerThatIsCutOff(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
-		jobs, network := uniqueKey("jobs"), newCable(t)
+		jobs, network := uniqueKey("jobs"), newFaultyNetwork(t)
 		ctx := within(t, recovery)
 		session := must[*concurrency.Session](t)(concurrency.NewSession(keysBy(t, c, network), concurrency.WithTTL(dyingTTL)))
 		first := concurrency.NewQueue(session, jobs)

@@ -14,7 +14,7 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// recipesProof is how long the faults of the stories of package concurrency go
+// recipesProof is how long the faults in the tests of package concurrency go
 // on, for each server: the flag, or else RECIPES_PROOF. Each fault is made once
 // at least.
 var (

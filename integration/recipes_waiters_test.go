@@ -61,18 +61,18 @@ func waitIn(ctx context.Context, t *testing.T, sessions []*concurrency.Session, 
 
 func TestFiftyWaitersOfOneLock(t *testing.T) {
 	const waiters = 50
-	stories := map[string]func(t *testing.T, c *harness.Cluster) (end func()){
+	scenarios := map[string]func(t *testing.T, c *harness.Cluster) (end func()){
 		"undisturbed":           func(*testing.T, *harness.Cluster) func() { return func() {} },
 		"connections are reset": resetAgainAndAgain,
 	}
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi := freshKeys(t, c)
 		sessions := make([]*concurrency.Session, waiters)
 		for i := range sessions {
 			sessions[i] = newSession(t, freshKeys(t, c), 60)
 		}
-		for name, disturb := range stories {
+		for name, disturb := range scenarios {
 			t.Run(name, func(t *testing.T) {
 				lock, store := uniqueKey("lock"), newFencedStore()
 				first := concurrency.NewMutex(newSession(t, kapi, 60), lock)

@@ -116,7 +116,7 @@ func (o *owner) work(ctx context.Context, stop <-chan struct{}) error {
 
 func TestRollingRestartUnderLoad(t *testing.T) {
 	const owners = 8
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi, seen, stop := freshKeys(t, c), &tally{}, make(chan struct{})
 		var wg sync.WaitGroup

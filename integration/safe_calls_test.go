@@ -135,7 +135,7 @@ func TestPersistOfADirectory(t *testing.T) {
 // TestModifyCountsLostAnswers has several programs count, while answers of writes
 // get lost, and requests do.
 func TestModifyCountsLostAnswers(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		const programs, counts = 4, 25
 		for i, m := range c.Members() {
@@ -196,7 +196,7 @@ func TestModifyCountsLostAnswers(t *testing.T) {
 
 // TestModifyKnowsItsUniqueValue loses the answer of the swap, and of its copy.
 func TestModifyKnowsItsUniqueValue(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for i, unique := range []bool{true, false, true, false} {
 			key, creates := uniqueKey("mine"), i < 2

@@ -59,7 +59,7 @@ func TestResumeIndexMissesNothing(t *testing.T) {
 // TestMonotonicReadsFromAMemberBehind cuts a member off from its peers, which then
 // answers plain reads from the past, and moves a client there that knows better.
 func TestMonotonicReadsFromAMemberBehind(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		behind := c.Member(0)
 		at := func(members ...*harness.Member) (urls []string) {

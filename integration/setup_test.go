@@ -1,6 +1,6 @@
 // Package integration shows what the client does against real etcd servers.
 //
-// Every test is a story told on each server of [harness.Servers], from outside
+// Every test runs on each server of [harness.Servers], from outside
 // of the client.
 package integration
 
@@ -21,16 +21,16 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// callTimeout bounds one story's calls, so that a hang is a failure.
+// callTimeout bounds the calls of one test, so that a hang is a failure.
 const callTimeout = 30 * time.Second
 
-// sideBySide is how many of the stories that mostly wait run at a time, unless
+// sideBySide is how many of the tests that mostly wait run at a time, unless
 // -parallel says.
 const sideBySide = 6
 
 func TestMain(m *testing.M) { harness.Main(m, sideBySide) }
 
-// newClient returns a client of cfg, with a bound on every story's calls.
+// newClient returns a client of cfg, with a bound on the calls of the test.
 func newClient(t *testing.T, cfg client.Config) (client.Client, context.Context) {
 	t.Helper()
 	c, err := client.New(cfg)

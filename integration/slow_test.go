@@ -9,8 +9,10 @@ import (
 )
 
 func TestSlowMemberIsNotAbandoned(t *testing.T) {
-	const delay = 6 * time.Second
-	onFaulty(t, func(s story) {
+	// Longer than the stall interval. After two of them the connection might be the
+	// reason, and the read would be made on another one.
+	const delay = 3 * time.Second
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi, key := freshKeys(t, c), uniqueKey("slow")
 		resp, err := kapi.Set(within(t, callTimeout), key, "v", nil)
@@ -33,15 +35,16 @@ func TestSlowMemberIsNotAbandoned(t *testing.T) {
 }
 
 func TestContextThatEndsWhileAnAnswerIsOwed(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi := freshKeys(t, c)
 		resp, err := kapi.Set(within(t, callTimeout), "/k", "v", nil)
 		mustResponse(t, resp, err)
 		m := pinnedMember(t, c, kapi)
 		m.Proxy().Inject(harness.Fault{Kind: harness.Stall, Match: harness.Match{Path: "/v2"}})
-		// Too short for a probe, however busy the machine is.
-		ctx := within(t, 300*time.Millisecond)
+		// Longer than the stall interval: the member's answers to probes show that it
+		// is alive, and the next call begins elsewhere all the same.
+		ctx := within(t, 2500*time.Millisecond)
 		if _, err := kapi.CreateInOrder(ctx, "/queue", "v", nil); !isBare(err, ctx.Err()) || ctx.Err() == nil {
 			t.Errorf("got %T (%v), want %v itself", err, err, ctx.Err())
 		}

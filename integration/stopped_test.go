@@ -16,7 +16,7 @@ import (
 // healthChecks matches the probes of the client.
 var healthChecks = harness.Match{Path: "/health"}
 
-// stop stops a member, and lets it go on when the story ends.
+// stop stops a member, and lets it go on when the test ends.
 func stop(t *testing.T, m *harness.Member) {
 	t.Helper()
 	check(t, m.Stop())
@@ -45,7 +45,7 @@ func TestStoppedMember(t *testing.T) {
 			return err
 		},
 	}
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		resp, err := freshKeys(t, c).Set(within(t, callTimeout), "/k", "v", nil)
 		mustResponse(t, resp, err)
@@ -73,7 +73,7 @@ func TestStoppedMember(t *testing.T) {
 }
 
 func TestStoppedMemberIsUsedAgainOnceItGoesOn(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi := freshKeys(t, c)
 		m := pinnedMember(t, c, kapi)
@@ -106,7 +106,7 @@ func TestStoppedMemberIsUsedAgainOnceItGoesOn(t *testing.T) {
 }
 
 func TestStoppedMemberUnder64Callers(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		inSomeRound(t, func() bool {
 			kapi := freshKeys(t, c)
@@ -146,7 +146,7 @@ func setAtOnce(t *testing.T, kapi client.KeysAPI, callers int) error {
 }
 
 func TestStoppedMemberAndAWriteThatMustNotBeRepeated(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for name, deadline := range map[string]time.Duration{"deadline of 5 s": 5 * time.Second, "no deadline": 0} {
 			t.Run(name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestStoppedMemberAndAWriteThatMustNotBeRepeated(t *testing.T) {
 }
 
 func TestWatchOnAMemberThatIsStopped(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for name, fromNow := range watchStarts() {
 			t.Run(name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func waitForWatch(t *testing.T, m *harness.Member) {
 }
 
 func TestBodyThatStopsHalfWay(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		for name, kind := range map[string]harness.FaultKind{"stalls": harness.StallMidBody, "reset": harness.ResetMidBody} {
 			t.Run(name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestBodyThatStopsHalfWay(t *testing.T) {
 }
 
 func TestConnectionsThatBecomeABlackHole(t *testing.T) {
-	onFaulty(t, func(s story) {
+	onFaultyCluster(t, func(s env) {
 		t, c := s.t, s.c
 		kapi := freshKeys(t, c)
 		m := pinnedMember(t, c, kapi)

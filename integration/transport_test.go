@@ -49,13 +49,13 @@ func TestCertificatesAreReplacedWhileTheClientRuns(t *testing.T) {
 			}
 			stranger := must[*harness.CA](t)(harness.NewCA())
 			showClient(server.CA)
-			told := make(chan error, 100)
+			reported := make(chan error, 100)
 			transport := ownTransport(t, client.TransportOptions{
 				CAFile:       replaceFile(t, dir, "ca.pem", server.CA.PEM()),
 				CertFile:     filepath.Join(dir, "cert.pem"),
 				KeyFile:      filepath.Join(dir, "key.pem"),
 				DisableHTTP2: true, // the watch has a connection of its own
-				ReloadError:  func(err error) { told <- err },
+				ReloadError:  func(err error) { reported <- err },
 			})
 			cl, ctx := newClient(t, client.Config{Endpoints: c.Endpoints(), Transport: transport})
 			kapi := client.NewKeysAPI(cl)
@@ -88,14 +88,24 @@ func TestCertificatesAreReplacedWhileTheClientRuns(t *testing.T) {
 
 			showServer(stranger)
 			wantSet("to a server that the client does not trust", false)
+			// Requests look at the file at most once a second.
 			replaceFile(t, dir, "ca.pem", stranger.PEM()[:100])
-			wantSet("to it, with half of the file there", false)
+			var reload error
+			harness.WaitFor(t, callTimeout, func() error {
+				wantSet("to it, with half of the file there", false)
+				select {
+				case reload = <-reported:
+					return nil
+				default:
+					return errors.New("nothing is reported")
+				}
+			})
 			var invalid *client.InvalidInputError
-			if err := <-told; !errors.As(err, &invalid) || invalid.Field != "CAFile" {
-				t.Errorf("told %v", err)
+			if !errors.As(reload, &invalid) || invalid.Field != "CAFile" {
+				t.Errorf("reported %v", reload)
 			}
 			replaceFile(t, dir, "ca.pem", stranger.PEM())
-			wantSet("with the new authority", true)
+			harness.WaitFor(t, callTimeout, func() error { return set("with the new authority") })
 
 			resp, err := kapi.Set(ctx, "/other", "v", nil)
 			mustResponse(t, resp, err)

@@ -187,7 +187,7 @@ func throughBalancer(t *testing.T, c *harness.Cluster, b *balancer, most int64) 
 	write := func(key string) {
 		resp, err := direct.Set(ctx, key, "v", nil)
 		mustResponse(t, resp, err)
-		all.add(deed{resp.Node.ModifiedIndex, key, "v", time.Now()})
+		all.add(ackedWrite{resp.Node.ModifiedIndex, key, "v", time.Now()})
 	}
 	write(dir + "/k0")
 	followers := watchers(dir, all.last(""))[:4] // From now on is not known where the header is held back.

@@ -60,7 +60,7 @@ func TestQuietWatchesInABusyStore(t *testing.T) {
 				for _, key := range []string{"/quiet/k1", "/quiet/k0"} {
 					resp, err := kapi.Set(ctx, key, "after", nil)
 					mustResponse(t, resp, err)
-					all.add(deed{resp.Node.ModifiedIndex, key, "after", time.Now()})
+					all.add(ackedWrite{resp.Node.ModifiedIndex, key, "after", time.Now()})
 				}
 			}
 			p := &proof{T: t, c: c, writer: &numberedWriter{}, followers: followers}

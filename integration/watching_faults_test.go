@@ -63,7 +63,7 @@ func blackHole(_ *testing.T, _ *harness.Cluster, m *harness.Member) func() {
 	}
 }
 
-// A proof is the story of watches and of a writer during faults.
+// A proof is a run of watches and of a writer during faults.
 type proof struct {
 	*testing.T
 	c         *harness.Cluster
@@ -114,14 +114,14 @@ func (p *proof) suffer(tr fault, overcome func() bool) {
 // aNewEvent is true when every watch has seen something that was written after
 // the call.
 func (p *proof) aNewEvent() func() bool {
-	deeds, index := len(p.writer.all()), uint64(0)
+	writes, index := len(p.writer.all()), uint64(0)
 	return func() bool {
 		all := p.writer.all()
-		if index == 0 && len(all) <= deeds+2*writerKeys {
+		if index == 0 && len(all) <= writes+2*writerKeys {
 			return false // One that was on its way does not count; and each key has its turn.
 		}
 		if index == 0 {
-			index = all[deeds+2].index
+			index = all[writes+2].index
 		}
 		return p.allReached(func(string) uint64 { return index })
 	}
@@ -174,9 +174,9 @@ func (p *proof) conclude(stop func()) {
 	p.writer.stop(p.T)
 	p.waitUntil(func() bool { return p.allReached(p.writer.last) }, "the watches did not come to the end")
 	stop()
-	deeds := p.writer.all()
+	writes := p.writer.all()
 	for _, f := range p.followers {
-		for _, hole := range f.holes(deeds) {
+		for _, hole := range f.holes(writes) {
 			p.Errorf("%s: %s", f.name, hole)
 		}
 		p.Logf("%s: %d events, %d losses, %d errors that were tried again", f.name, len(f.seen), len(f.losses), f.fails)
@@ -184,11 +184,11 @@ func (p *proof) conclude(stop func()) {
 			p.Logf("lost: %d to %d", l.after, l.upTo)
 		}
 	}
-	p.Logf("%d writes acknowledged in %d tries", len(deeds), p.writer.tries.Load())
+	p.Logf("%d writes acknowledged in %d tries", len(writes), p.writer.tries.Load())
 	for _, r := range p.rounds {
 		line := ""
 		for _, f := range p.followers {
-			line += fmt.Sprintf(" %v", f.longest(deeds, r.began, r.end).Round(time.Millisecond))
+			line += fmt.Sprintf(" %v", f.longest(writes, r.began, r.end).Round(time.Millisecond))
 		}
 		p.Logf("%-10s for %v, longest silence:%s", r.fault, r.end.Sub(r.began).Round(time.Millisecond), line)
 	}

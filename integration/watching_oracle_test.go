@@ -11,8 +11,8 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// A deed is a write that the cluster has acknowledged.
-type deed struct {
+// An ackedWrite is a write that the cluster has acknowledged.
+type ackedWrite struct {
 	index uint64
 	key   string
 	value string
@@ -21,27 +21,27 @@ type deed struct {
 
 // A ledger is what the writers know.
 type ledger struct {
-	mu    sync.Mutex // guards the field below
-	deeds []deed
+	mu     sync.Mutex // guards the field below
+	writes []ackedWrite
 }
 
-func (l *ledger) add(d deed) {
+func (l *ledger) add(d ackedWrite) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deeds = append(l.deeds, d)
+	l.writes = append(l.writes, d)
 }
 
-func (l *ledger) all() []deed {
+func (l *ledger) all() []ackedWrite {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.deeds)
+	return slices.Clone(l.writes)
 }
 
-// last gives the index of the last deed of key, or of any where key is empty.
+// last gives the index of the last write of key, or of any where key is empty.
 func (l *ledger) last(key string) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range slices.Backward(l.deeds) {
+	for _, d := range slices.Backward(l.writes) {
 		if key == "" || d.key == key {
 			return d.index
 		}
@@ -174,14 +174,14 @@ func (tr *trail) follows(key string) bool {
 }
 
 // holes gives what is wrong with the trail, when it has reached the end.
-func (tr *trail) holes(deeds []deed) []string {
+func (tr *trail) holes(writes []ackedWrite) []string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	start := tr.last
 	for index := range tr.seen {
 		start = min(start, index)
 	}
-	for _, d := range deeds {
+	for _, d := range writes {
 		if !tr.follows(d.key) || d.index < start {
 			continue
 		}
@@ -196,7 +196,7 @@ func (tr *trail) holes(deeds []deed) []string {
 	return tr.wrong
 }
 
-func (tr *trail) isLost(d deed) bool {
+func (tr *trail) isLost(d ackedWrite) bool {
 	return slices.ContainsFunc(tr.losses, func(l loss) bool {
 		return l.after < d.index && d.index <= l.upTo && (l.snapshot == nil || l.snapshot[d.key] >= d.index)
 	})
@@ -204,12 +204,12 @@ func (tr *trail) isLost(d deed) bool {
 
 // longest gives the longest time within a span for which the watch was silent
 // though there was something to tell.
-func (tr *trail) longest(deeds []deed, from, to time.Time) time.Duration {
+func (tr *trail) longest(writes []ackedWrite, from, to time.Time) time.Duration {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	var longest time.Duration
 	before := from
-	for _, d := range deeds {
+	for _, d := range writes {
 		got, ok := tr.seen[d.index]
 		if !ok {
 			continue

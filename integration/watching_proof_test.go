@@ -29,15 +29,15 @@ func durationOf(env string, otherwise time.Duration) time.Duration {
 // the 1,000 events that servers remember.
 const historyRoom = 700
 
-// proveOnAll tells a story of a proof on three members of each server, side by
+// proveOnAll runs a proof on three members of each server, side by
 // side and with nothing else going on.
-func proveOnAll(t *testing.T, tell func(p *proof)) {
+func proveOnAll(t *testing.T, run func(p *proof)) {
 	t.Helper()
 	for _, s := range harness.Servers(t) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			t.Logf("-watch-seed=%d", *watchSeed)
-			tell(&proof{
+			run(&proof{
 				T: t, c: harness.Start(t, s, harness.Options{Members: 3, Proxied: true}),
 				rand: rand.New(rand.NewPCG(*watchSeed, 0)), //nolint:gosec // To be repeated.
 			})

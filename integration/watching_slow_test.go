@@ -56,7 +56,7 @@ func TestEventsInALoopThatFallsBehind(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				all.add(deed{resp.Node.ModifiedIndex, key, fmt.Sprintf("%-10s", value), time.Now()})
+				all.add(ackedWrite{resp.Node.ModifiedIndex, key, fmt.Sprintf("%-10s", value), time.Now()})
 			}
 			write("/d/begin", "")
 			<-begun

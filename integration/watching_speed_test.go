@@ -61,7 +61,7 @@ func TestEventsAtFullSpeed(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					all.add(deed{resp.Node.ModifiedIndex, key, value, time.Now()})
+					all.add(ackedWrite{resp.Node.ModifiedIndex, key, value, time.Now()})
 				}
 				start := time.Now()
 				var wg sync.WaitGroup
@@ -76,12 +76,12 @@ func TestEventsAtFullSpeed(t *testing.T) {
 				write("/d/end", "")
 				<-done
 				took := time.Since(start)
-				deeds := all.all()
-				for _, hole := range tr.holes(deeds) {
+				writes := all.all()
+				for _, hole := range tr.holes(writes) {
 					t.Error(hole)
 				}
 				t.Logf("%d events, %.0f a second; %d resyncs; the slowest took %v",
-					len(tr.seen), float64(len(tr.seen))/took.Seconds(), len(tr.losses), tr.longest(deeds, start, time.Now()).Round(time.Millisecond))
+					len(tr.seen), float64(len(tr.seen))/took.Seconds(), len(tr.losses), tr.longest(writes, start, time.Now()).Round(time.Millisecond))
 				if len(tr.losses) > 0 {
 					t.Errorf("%d resyncs", len(tr.losses))
 				}

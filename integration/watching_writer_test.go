@@ -93,7 +93,7 @@ func (w *numberedWriter) write(ctx context.Context, key, value string) error {
 	w.tries.Add(1)
 	resp, err := (*w.api.Load()).Set(ctx, key, value, nil)
 	if err == nil {
-		w.add(deed{resp.Node.ModifiedIndex, key, value, time.Now()})
+		w.add(ackedWrite{resp.Node.ModifiedIndex, key, value, time.Now()})
 	}
 	return err
 }

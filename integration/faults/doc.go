@@ -7,4 +7,8 @@
 // in each network to which it applies; [Row.Run] runs one; [Report] makes a table
 // of what they showed. The package knows nothing of package testing: `make faults`
 // runs it in full, its own test in a short form.
+//
+// That rows and tests can fail is proved by `make prove-faults`: each patch in
+// testdata/reverts reverts the fix of a finding, and names the row that fails with
+// it. The table is in testdata/reverts/README.md.
 package faults

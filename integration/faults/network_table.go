@@ -68,7 +68,7 @@ func Networks() []Network {
 		Why: "all calls share one connection, until a ping of it is not answered",
 	})
 	far := []Exception{
-		{Scenarios: []string{stopFollower, stopLeader, holeFollower, holeLeader}, Call: 4 * second, Stall: 15 * second, Why: "a dial, a handshake and a probe take longer"},
+		{Scenarios: []string{stopFollower, stopLeader, holeFollower, holeLeader}, Call: 4*second + grace, Stall: 15 * second, Why: "a dial, a handshake and a probe take longer"},
 	}
 	wrapper := []Exception{
 		{Scenarios: []string{resetStrict}, MayFail: 0.1, Why: "a transport that is wrapped need not report what was sent"},

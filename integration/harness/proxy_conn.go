@@ -105,6 +105,7 @@ func (c *proxyConn) handle(req *http.Request) bool {
 		if !errors.Is(err, errCut) {
 			c.reset()
 		}
+		c.cancel() // Close reads a body to its end, and a stream of events has none.
 		return false
 	}
 	return !resp.Close && !req.Close

@@ -76,19 +76,19 @@ func (e *etcdctl) words() rewriter {
 	return r
 }
 
-// play plays testdata/etcdctl/name.
-func (e *etcdctl) play(t *testing.T, name string) {
+// runTranscript runs the commands of testdata/etcdctl/name.
+func (e *etcdctl) runTranscript(t *testing.T, name string) {
 	t.Helper()
-	play(t, readTranscript(t, "etcdctl/"+name), e.words(), func(args ...string) outcome { return e.run(t, args...) })
+	runTranscript(t, readTranscript(t, "etcdctl/"+name), e.words(), func(args ...string) outcome { return e.run(t, args...) })
 }
 
 func TestEtcdctl(t *testing.T) {
 	t.Parallel()
 	program := etcdctlModule.build(t, "go.etcd.io/etcd/etcdctl/v3", "build")
-	for _, story := range []struct {
+	for _, tt := range []struct {
 		name    string
 		members int
-		tell    func(t *testing.T, e *etcdctl)
+		run     func(t *testing.T, e *etcdctl)
 	}{
 		{"keys", 1, etcdctlKeys},
 		{"watches", 1, etcdctlWatches},
@@ -97,9 +97,9 @@ func TestEtcdctl(t *testing.T) {
 		{"endpoints", 3, etcdctlEndpoints},
 	} {
 		for _, s := range harness.Servers(t) {
-			t.Run(story.name+"/"+s.String(), func(t *testing.T) {
+			t.Run(tt.name+"/"+s.String(), func(t *testing.T) {
 				t.Parallel()
-				story.tell(t, &etcdctl{program, s, harness.Start(t, s, harness.Options{Members: story.members})})
+				tt.run(t, &etcdctl{program, s, harness.Start(t, s, harness.Options{Members: tt.members})})
 			})
 		}
 	}
@@ -113,12 +113,12 @@ func TestEtcdctl(t *testing.T) {
 
 func etcdctlKeys(t *testing.T, e *etcdctl) {
 	t.Helper()
-	e.play(t, "keys.txt")
+	e.runTranscript(t, "keys.txt")
 }
 
 func etcdctlAuth(t *testing.T, e *etcdctl) {
 	t.Helper()
-	e.play(t, "auth.txt")
+	e.runTranscript(t, "auth.txt")
 }
 
 // etcdctlEndpoints lets etcdctl find the way to the cluster.

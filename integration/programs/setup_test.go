@@ -30,7 +30,7 @@ const (
 	oldPath     = "github.com/coreos/etcd/client"
 	// runTime bounds one run of a program, so that a hang is a failure.
 	runTime = 60 * time.Second
-	// sideBySide is how many stories run at a time, unless -parallel says.
+	// sideBySide is how many tests run at a time, unless -parallel says.
 	sideBySide = 4
 )
 

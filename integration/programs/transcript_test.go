@@ -81,8 +81,8 @@ func (r rewriter) rewrite(text string) string {
 	return text
 }
 
-// play runs the commands of a transcript and compares what they print.
-func play(t *testing.T, steps []step, words rewriter, do func(args ...string) outcome) {
+// runTranscript runs the commands of a transcript and compares what they print.
+func runTranscript(t *testing.T, steps []step, words rewriter, do func(args ...string) outcome) {
 	t.Helper()
 	for _, s := range steps {
 		got := words.rewrite(transcribe(do(s.args...)))

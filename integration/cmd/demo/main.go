@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// run builds the server, starts a cluster, tells the story, and cleans up.
+// run builds the server, starts a cluster, runs the steps, and cleans up.
 func run(ctx context.Context, p *page) (err error) {
 	began := time.Now()
 	p.note("building etcd (the first time takes minutes, then a second) …")
@@ -49,8 +49,8 @@ func run(ctx context.Context, p *page) (err error) {
 		return err
 	}
 	defer d.close()
-	for i, s := range d.story() {
-		shown, err := s.tell(ctx)
+	for i, s := range d.steps() {
+		shown, err := s.run(ctx)
 		if err != nil {
 			return fmt.Errorf("step %d, %s: %w", i+1, s.title, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// A page prints the story, in colour where that is wanted.
+// A page prints the steps, in colour where that is wanted.
 type page struct {
 	out                 io.Writer
 	dim, bold, ordinary string // escape sequences, empty without colour
@@ -23,10 +23,10 @@ func newPage(file *os.File) *page {
 	return p
 }
 
-// note prints a line beside the story.
+// note prints a line beside the steps.
 func (p *page) note(text string) { p.line("%s%s%s\n", p.dim, text, p.ordinary) }
 
-// step prints one numbered step of the story.
+// step prints one numbered step.
 func (p *page) step(number int, title, shown string) {
 	p.line("%s%2d%s  %s%-22s%s%s\n", p.dim, number, p.ordinary, p.bold, title, p.ordinary, shown)
 }

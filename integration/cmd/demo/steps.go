@@ -16,7 +16,7 @@ import (
 // callTimeout bounds each step.
 const callTimeout = 20 * time.Second
 
-// A demo is the cast of the story.
+// A demo is what the steps need.
 type demo struct {
 	cluster  *harness.Cluster
 	keys     client.KeysAPI
@@ -24,13 +24,13 @@ type demo struct {
 	killed   *harness.Member
 }
 
-// A step does one thing and says what came of it, or why it is wrong.
+// A step does one thing and returns what came of it, or why it is wrong.
 type step struct {
 	title string
 	do    func(context.Context) (string, error)
 }
 
-func (s step) tell(ctx context.Context) (string, error) {
+func (s step) run(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return s.do(ctx)
@@ -47,7 +47,7 @@ func newDemo(cluster *harness.Cluster) (*demo, error) {
 
 func (d *demo) close() { d.answered.base.CloseIdleConnections() }
 
-func (d *demo) story() []step {
+func (d *demo) steps() []step {
 	return []step{
 		{"set", d.set},
 		{"get", d.get},

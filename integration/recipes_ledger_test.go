@@ -10,8 +10,8 @@ import (
 	"github.com/coreos/etcd/client/concurrency"
 )
 
-// A jobBook knows of each job who has put it in, who got it and what came of it.
-type jobBook struct {
+// A jobLedger records of each job who has put it in, who got it and what came of it.
+type jobLedger struct {
 	mu         sync.Mutex             // guards the fields below
 	jobs       map[string]string      // what was put in, by ID
 	twice      map[string]bool        // the IDs that were put in again, in doubt
@@ -39,12 +39,12 @@ const (
 	orphaned                    // the worker has died
 )
 
-func newJobBook() *jobBook {
-	return &jobBook{jobs: map[string]string{}, twice: map[string]bool{}, deliveries: map[string][]*delivery{}}
+func newJobLedger() *jobLedger {
+	return &jobLedger{jobs: map[string]string{}, twice: map[string]bool{}, deliveries: map[string][]*delivery{}}
 }
 
 // putIn notes a job that is in the queue. In doubt, it may be in it a second time.
-func (b *jobBook) putIn(id, value string, doubt bool) {
+func (b *jobLedger) putIn(id, value string, doubt bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.jobs[id] = value
@@ -52,7 +52,7 @@ func (b *jobBook) putIn(id, value string, doubt bool) {
 }
 
 // mayComeTwice is for a job that is about to be put in again.
-func (b *jobBook) mayComeTwice(id string) {
+func (b *jobLedger) mayComeTwice(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.twice[id] = true
@@ -60,7 +60,7 @@ func (b *jobBook) mayComeTwice(id string) {
 
 // deliver notes that a worker has got a job. Another one may have had it before
 // only if that has lost or returned it.
-func (b *jobBook) deliver(d *delivery) {
+func (b *jobLedger) deliver(d *delivery) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d.err() != nil {
@@ -82,19 +82,19 @@ func (b *jobBook) deliver(d *delivery) {
 }
 
 // finish notes what came of a delivery.
-func (b *jobBook) finish(d *delivery, end deliveryEnd) {
+func (b *jobLedger) finish(d *delivery, end deliveryEnd) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d.end = end
 }
 
-func (b *jobBook) fault(format string, args ...any) {
+func (b *jobLedger) fault(format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf(format, args...))
 }
 
 // open returns an error until every job that was put in has been acknowledged, some
 // in doubt: what is in the queue in spite of that is delivered again.
-func (b *jobBook) open() error {
+func (b *jobLedger) open() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	done := func(d *delivery) bool { return d.end == acked || d.end == inDoubt }
@@ -107,7 +107,7 @@ func (b *jobBook) open() error {
 }
 
 // overtaken is the highest number of jobs that came later than one behind them.
-func (b *jobBook) overtaken() int {
+func (b *jobLedger) overtaken() int {
 	most := 0
 	for i, first := range b.firsts {
 		n := 0
@@ -122,7 +122,7 @@ func (b *jobBook) overtaken() int {
 }
 
 // conclude fails the test for what must not have been.
-func (b *jobBook) conclude(t *testing.T) {
+func (b *jobLedger) conclude(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()

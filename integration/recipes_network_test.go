@@ -12,44 +12,44 @@ import (
 	"github.com/coreos/etcd/client/integration/harness"
 )
 
-// A cable is the network between one program and all members. Cut, it swallows
+// A faultyNetwork is between one program and all members. Cut, it swallows
 // what is sent, and nothing ends a connection.
-type cable struct {
+type faultyNetwork struct {
 	transport *http.Transport
 	down, up  atomic.Bool // whether answers and requests are cut
 }
 
-func newCable(t *testing.T) *cable {
+func newFaultyNetwork(t *testing.T) *faultyNetwork {
 	t.Helper()
-	c := &cable{}
+	c := &faultyNetwork{}
 	c.transport = &http.Transport{DialContext: c.dial}
 	t.Cleanup(c.transport.CloseIdleConnections)
 	return c
 }
 
 // keysBy returns the keys API of a new client that reaches the members by the
-// cable only.
-func keysBy(t *testing.T, c *harness.Cluster, network *cable) client.KeysAPI {
+// faultyNetwork only.
+func keysBy(t *testing.T, c *harness.Cluster, network *faultyNetwork) client.KeysAPI {
 	t.Helper()
 	return freshKeys(t, c, func(cfg *client.Config) { cfg.Transport = network.transport })
 }
 
-func (c *cable) cut() {
+func (c *faultyNetwork) cut() {
 	c.up.Store(true)
 	c.down.Store(true)
 }
 
 // cutAnswers lets the members get what is sent.
-func (c *cable) cutAnswers() { c.down.Store(true) }
+func (c *faultyNetwork) cutAnswers() { c.down.Store(true) }
 
 // mend is for new connections, and for those that have not been used meanwhile.
-func (c *cable) mend() {
+func (c *faultyNetwork) mend() {
 	c.transport.CloseIdleConnections()
 	c.up.Store(false)
 	c.down.Store(false)
 }
 
-func (c *cable) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (c *faultyNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if c.up.Load() || c.down.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -58,20 +58,20 @@ func (c *cable) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return &cabledConn{Conn: conn, cable: c, closed: make(chan struct{})}, nil
+	return &faultyConn{Conn: conn, faultyNetwork: c, closed: make(chan struct{})}, nil
 }
 
-type cabledConn struct {
+type faultyConn struct {
 	net.Conn
-	cable  *cable
-	once   sync.Once
-	closed chan struct{}
+	faultyNetwork *faultyNetwork
+	once          sync.Once
+	closed        chan struct{}
 }
 
 // Read implements net.Conn.
-func (c *cabledConn) Read(b []byte) (int, error) {
+func (c *faultyConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.cable.down.Load() {
+	if c.faultyNetwork.down.Load() {
 		<-c.closed
 		return 0, net.ErrClosed
 	}
@@ -79,15 +79,15 @@ func (c *cabledConn) Read(b []byte) (int, error) {
 }
 
 // Write implements net.Conn.
-func (c *cabledConn) Write(b []byte) (int, error) {
-	if c.cable.up.Load() {
+func (c *faultyConn) Write(b []byte) (int, error) {
+	if c.faultyNetwork.up.Load() {
 		return len(b), nil
 	}
 	return c.Conn.Write(b)
 }
 
 // Close implements net.Conn.
-func (c *cabledConn) Close() error {
+func (c *faultyConn) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return c.Conn.Close()
 }
