@@ -47,7 +47,7 @@ type endpointHealth struct {
 
 	pause   time.Duration
 	recheck time.Time // when to probe it next; zero while it is healthy
-	notEtcd bool      // it is unhealthy because something else than etcd answers
+	notEtcd int       // the status by which something else than etcd has answered; 0: it has not
 
 	raftIndex      string
 	raftIndexSince time.Time // when that was first seen, or the endpoint last asked
@@ -112,10 +112,10 @@ func (h *endpointHealth) isUnanswered(now time.Time) bool {
 // markUnhealthy puts the endpoint to the end of the order. Each failure after a
 // pause has passed doubles the next; those within one pause count once, however
 // many requests failed together. It reports whether the endpoint was healthy.
-func (h *endpointHealth) markUnhealthy(now time.Time, notEtcd bool) bool {
+func (h *endpointHealth) markUnhealthy(now time.Time, notEtcd int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.notEtcd = h.notEtcd || notEtcd
+	h.notEtcd = notEtcd
 	if now.Before(h.recheck) {
 		return false
 	}
@@ -131,7 +131,7 @@ func (h *endpointHealth) markHealthy() bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pause, h.recheck, h.notEtcd = 0, time.Time{}, false
+	h.pause, h.recheck, h.notEtcd = 0, time.Time{}, 0
 	return h.marked.Swap(false)
 }
 
@@ -163,12 +163,20 @@ func (h *endpointHealth) isRecheckDue() bool {
 	return true
 }
 
-// isBecauseNotEtcd reports whether the endpoint is unhealthy because something
-// else answers there: a probe that is answered by that does not make it healthy.
-func (h *endpointHealth) isBecauseNotEtcd() bool {
+// isClearedBy reports whether what a probe has found makes the endpoint healthy. Where
+// something else than etcd has answered, a page does not; and where that has refused
+// a call, not even a member does that is well: it may not serve the v2 API.
+func (h *endpointHealth) isClearedBy(found probeResult) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.notEtcd
+	switch found {
+	case probeGood:
+		return !isClientError(h.notEtcd)
+	case probeNotEtcd:
+		return h.notEtcd == 0
+	default:
+		return false
+	}
 }
 
 // isIndexStale notes the raft index of a reply, and reports, to one caller for

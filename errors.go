@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -275,6 +276,14 @@ func (e *InvalidInputError) Error() string {
 
 // Unwrap returns Err.
 func (e *InvalidInputError) Unwrap() error { return e.Err }
+
+// MayBeApplied reports whether a write that failed with err may have been applied: its
+// outcome is unknown ([ErrOutcomeUnknown]), its context ended while it was under way,
+// or the server has said that it applied it and the rest of the reply was lost (a
+// [*ReplyError] with a status of 2xx). Otherwise it was not applied. nil is false.
+func MayBeApplied(err error) bool {
+	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || isApplied(err)
+}
 
 // IsKeyNotFound reports whether err is, wraps or holds an [Error] for a key
 // that does not exist.

@@ -241,7 +241,11 @@ func (s *callState) addFailure(ctx context.Context, ep *endpoint, res *result) {
 	case errors.Is(res.err, ErrOverdue), errors.Is(res.err, ErrStalled) && !ep.health.isUnanswered(time.Now()):
 		// It is slow, or only this connection is dead.
 	default:
-		s.client.markUnhealthy(ctx, ep, res.err, res.status != 0 && !res.etcd)
+		notEtcd := res.status
+		if res.etcd {
+			notEtcd = 0
+		}
+		s.client.markUnhealthy(ctx, ep, res.err, notEtcd)
 	}
 	if s.failed == nil {
 		s.failed = &ClusterError{}
@@ -304,7 +308,7 @@ func (s *callState) mayRepeat(res *result) bool {
 // leave makes the i-th endpoint unhealthy and the one behind it the next call's
 // first.
 func (s *callState) leave(ctx context.Context, i int, why error) {
-	s.client.markUnhealthy(ctx, s.view.at(i), why, false)
+	s.client.markUnhealthy(ctx, s.view.at(i), why, 0)
 	s.client.pool.pin(s.view, i+1)
 }
 

@@ -15,9 +15,9 @@ func (c *httpClusterClient) isUnhealthy(ep *endpoint) bool {
 // probes reports whether endpoints are probed.
 func (c *httpClusterClient) probes() bool { return c.exchange.liveness.interval > 0 }
 
-// markUnhealthy notes that ep failed, and why; notEtcd is true where something
-// else than etcd has answered.
-func (c *httpClusterClient) markUnhealthy(ctx context.Context, ep *endpoint, why error, notEtcd bool) {
+// markUnhealthy notes that ep failed, and why; notEtcd is the status by which something
+// else than etcd has answered, or 0.
+func (c *httpClusterClient) markUnhealthy(ctx context.Context, ep *endpoint, why error, notEtcd int) {
 	if ep.health.markUnhealthy(time.Now(), notEtcd) {
 		c.observer.onUnhealthy(ctx, ep, why)
 	}
@@ -33,7 +33,7 @@ func (c *httpClusterClient) markHealthy(ctx context.Context, ep *endpoint) {
 
 // onAlive notes that something has answered a probe.
 func (c *httpClusterClient) onAlive(ep *endpoint, found probeResult) {
-	if ep.counts != nil && (found == probeGood || found == probeNotEtcd && !ep.health.isBecauseNotEtcd()) {
+	if ep.counts != nil && ep.health.isClearedBy(found) {
 		c.markHealthy(context.Background(), ep)
 	}
 }
@@ -41,7 +41,7 @@ func (c *httpClusterClient) onAlive(ep *endpoint, found probeResult) {
 // onNone notes that nobody has answered a probe.
 func (c *httpClusterClient) onNone(ep *endpoint) {
 	if ep.counts != nil { // it is one of the client's endpoints
-		c.markUnhealthy(context.Background(), ep, ErrStalled, false)
+		c.markUnhealthy(context.Background(), ep, ErrStalled, 0)
 	}
 }
 
@@ -76,7 +76,7 @@ func (c *httpClusterClient) checkQuorum(ep *endpoint) {
 	live := c.exchange.liveness
 	found, _ := live.prober.ask(ctx, ep, 2*live.prober.timeout(ep))
 	if found == probeNoQuorum && live.isAnotherGood(ctx, ep) {
-		c.markUnhealthy(ctx, ep, ErrNoQuorum, false)
+		c.markUnhealthy(ctx, ep, ErrNoQuorum, 0)
 	}
 }
 

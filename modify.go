@@ -56,8 +56,9 @@ type ModifyOptions struct {
 // Without an error, the write was applied exactly once. With an error for which
 // errors.Is(err, [ErrOutcomeUnknown]) holds, a [*ClusterError], it was applied
 // once, or not, or will be: a request that was delayed on its way may still be
-// carried out. A [*ReplyError] with a 2xx status comes from a write that was applied
-// and whose reply was lost, or from a read whose reply is too large. With any other
+// carried out. A [*ReplyError] with a 2xx status comes from a write that was applied,
+// whose reply was lost and that the history does not show, or from a read whose reply
+// is too large. With any other
 // error, ctx.Err() included, nothing was written; but an error that a KeysAPI of
 // another package returns from a write means what that package documents.
 //

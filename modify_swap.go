@@ -60,6 +60,9 @@ func (s *swap) isLost(err error) bool {
 // for which isLost holds means that it was not applied.
 func (s *swap) settle(ctx context.Context) (*Response, error) {
 	resp, err := s.send(ctx)
+	if isApplied(err) {
+		return s.applied(ctx, err)
+	}
 	if !isUnknown(err) {
 		return resp, err
 	}
@@ -73,6 +76,8 @@ func (s *swap) settle(ctx context.Context) (*Response, error) {
 		switch {
 		case err == nil:
 			return resp, nil
+		case isApplied(err):
+			return s.applied(ctx, err)
 		case s.isLost(err):
 			return s.findOut(ctx, unknown, err)
 		case !isUnknown(err) && !errors.Is(err, ErrClusterUnavailable):
@@ -80,6 +85,18 @@ func (s *swap) settle(ctx context.Context) (*Response, error) {
 		}
 	}
 	return nil, unknown
+}
+
+// applied returns what a write came to that was applied, though its reply could not be
+// read: the history shows it, as the first event of the key. Where it does not, the
+// error stands, whose status is a success.
+func (s *swap) applied(ctx context.Context, err error) (*Response, error) {
+	event := s.firstEvent(ctx)
+	if event == nil || !s.isLike(event) {
+		return nil, err
+	}
+	event.Index, event.Action = event.Node.ModifiedIndex, s.action()
+	return event, nil
 }
 
 // findOut looks for what the write came to, when no copy of it can be applied any

@@ -65,7 +65,7 @@ func Persist(ctx context.Context, kapi KeysAPI, key string) (*Response, error) {
 		}
 		resp, err := kapi.Set(ctx, key, now.Node.Value, &SetOptions{PrevIndex: now.Node.ModifiedIndex})
 		switch {
-		case isUnknown(err):
+		case isUnknown(err), isApplied(err):
 			unknown = asUnknown(err)
 		case isRefusal(err, ErrorCodeTestFailed, ErrorCodeKeyNotFound):
 			// The node is another, or gone: what was sent before won't be applied any more.
@@ -86,6 +86,12 @@ func Persist(ctx context.Context, kapi KeysAPI, key string) (*Response, error) {
 // isUnknown reports whether a conditional write that failed with err may have been
 // applied.
 func isUnknown(err error) bool { return errors.Is(err, ErrOutcomeUnknown) || isContextError(err) }
+
+// isApplied reports whether a write was applied, though its reply could not be read.
+func isApplied(err error) bool {
+	var reply *ReplyError
+	return !errors.Is(err, ErrClusterUnavailable) && errors.As(err, &reply) && isSuccess(reply.StatusCode)
+}
 
 // asUnknown gives an error that says so: a context that ended during a write does
 // not.

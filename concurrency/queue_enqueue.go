@@ -32,7 +32,7 @@ const (
 func (q *Queue) Enqueue(ctx context.Context, value string) (id string, err error) {
 	id = rand.Text()
 	err = q.create(ctx, id, value)
-	if errors.Is(err, client.ErrOutcomeUnknown) && q.hasArrived(ctx, id) {
+	if client.MayBeApplied(err) && q.hasArrived(ctx, id) {
 		err = nil
 	}
 	return id, err
@@ -50,7 +50,7 @@ func (q *Queue) EnqueueID(ctx context.Context, id, value string) error {
 		return &client.InvalidInputError{Field: "item ID", Value: id, Reason: "it can't be the name of a key that is seen in its directory"}
 	}
 	err := q.create(ctx, id, value)
-	if errors.Is(err, client.ErrOutcomeUnknown) && q.isIn(ctx, id) {
+	if client.MayBeApplied(err) && q.isIn(ctx, id) {
 		err = nil
 	}
 	return err

@@ -79,7 +79,7 @@ func (q *Queue) race(ctx context.Context, id string) (*claim, error) {
 	_, err := s.untilAnswered(ctx, func(ctx context.Context) (*client.Response, error) {
 		sent = time.Now()
 		resp, err := s.kapi.Set(ctx, c.key, c.value, &client.SetOptions{PrevExist: client.PrevNoExist, TTL: s.ttl})
-		unknown = unknown || isUnknown(err)
+		unknown = unknown || client.MayBeApplied(err)
 		return resp, err
 	})
 	if taken := isRefusal(err, client.ErrorCodeNodeExist); taken && unknown {
@@ -148,7 +148,7 @@ func (i *Item) Ack(ctx context.Context) error {
 	unknown := false
 	_, err := s.untilAnswered(bound, func(ctx context.Context) (*client.Response, error) {
 		resp, err := s.kapi.Delete(ctx, i.queue.itemKey(i.ID), &client.DeleteOptions{PrevIndex: i.modified})
-		unknown = unknown || isUnknown(err)
+		unknown = unknown || client.MayBeApplied(err)
 		return resp, err
 	})
 	switch {
@@ -162,11 +162,6 @@ func (i *Item) Ack(ctx context.Context) error {
 		return i.notClaimed(i.lost())
 	}
 	return failure(ctx, "ack", i.queue.itemKey(i.ID), err)
-}
-
-// isUnknown reports whether a write that was answered so may have been applied.
-func isUnknown(err error) bool {
-	return errors.Is(err, client.ErrOutcomeUnknown) || err != nil && isContextError(err)
 }
 
 // lost is why an item is not claimed when its session has ended.

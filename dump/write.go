@@ -57,7 +57,7 @@ func (im *importer) put(ctx context.Context, key string, n *Node, there bool) er
 			opts.PrevExist = client.PrevNoExist
 		}
 		_, err := im.store.kapi.Set(ctx, key, n.Value, &opts)
-		unsure = unsure || errors.Is(err, client.ErrOutcomeUnknown)
+		unsure = unsure || client.MayBeApplied(err)
 		return err
 	})
 	switch {

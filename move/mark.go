@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -151,7 +150,7 @@ func (m *Move) unmark(ctx context.Context) error {
 		if sent && client.IsKeyNotFound(err) {
 			return nil
 		}
-		sent = sent || errors.Is(err, client.ErrOutcomeUnknown)
+		sent = sent || client.MayBeApplied(err)
 		return err
 	})
 	if client.IsTestFailed(err) || client.IsKeyNotFound(err) {
