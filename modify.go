@@ -58,9 +58,9 @@ type ModifyOptions struct {
 // once, or not, or will be: a request that was delayed on its way may still be
 // carried out. A [*ReplyError] with a 2xx status comes from a write that was applied,
 // whose reply was lost and that the history does not show, or from a read whose reply
-// is too large. With any other
-// error, ctx.Err() included, nothing was written; but an error that a KeysAPI of
-// another package returns from a write means what that package documents.
+// is too large. With any other error, ctx.Err() included, nothing was written; but an
+// error that a KeysAPI of another package returns from a write means what that package
+// documents.
 //
 // After a write whose answer was lost:
 //   - A swap or delete is sent again as it was, with the same PrevIndex, until an
