@@ -278,7 +278,9 @@ func TestFailover_NewConnectionBehindASilentOne(t *testing.T) {
 		took time.Duration
 		call func(context.Context, client.KeysAPI) error
 	}{
-		{"Create, until its deadline", 5 * time.Second, func(ctx context.Context, kapi client.KeysAPI) error {
+		{"Create, until its deadline", 4500 * time.Millisecond, func(ctx context.Context, kapi client.KeysAPI) error {
+			ctx, cancel := context.WithTimeout(ctx, 4500*time.Millisecond)
+			defer cancel()
 			if _, err := kapi.Create(ctx, "/a", "1"); !same(err, context.DeadlineExceeded) {
 				return fmt.Errorf("Create: %w", err)
 			}
