@@ -209,6 +209,7 @@ func (s *callState) endedByCaller(ctx context.Context, end error, i int, began t
 	case isSilent && health.silence(now) >= interval, health.isUnanswered(now):
 		s.leave(ctx, i, res.err)
 	case isSilent:
+		s.client.exchange.closeIdle()
 		s.client.pool.pin(s.view, i+1)
 	}
 	return res.err
@@ -258,10 +259,11 @@ func (s *callState) addFailure(ctx context.Context, ep *endpoint, res *result) {
 // afterFailure decides whether the i-th endpoint is asked again after a failure.
 func (s *callState) afterFailure(ctx context.Context, i int, res *result) (*reply, bool, error) {
 	switch {
-	case errors.Is(res.err, ErrOverdue):
+	case errors.Is(res.err, ErrOverdue), errors.Is(res.err, errConnectionSilent) && s.overdue < 0 && s.failures() < len(s.view.order):
+		// It is alive: another endpoint is asked, on a new connection, for what has
+		// swallowed this one may have swallowed older ones to there as well.
 		s.overdue = i
-	case errors.Is(res.err, errConnectionSilent) && s.overdue < 0 && s.failures() < len(s.view.order):
-		s.overdue = i // it is alive: another endpoint is a new connection as well
+		s.client.exchange.closeIdle()
 	case errors.Is(res.err, errConnectionSilent):
 		s.again++
 		s.askAgain(i)

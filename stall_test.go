@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -259,6 +260,50 @@ func TestFailover_DeadlineOnASilentConnection(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// idleCloser counts how often idle connections are closed.
+type idleCloser struct {
+	*fakeTransport
+	closed int
+}
+
+func (c *idleCloser) CloseIdleConnections() { c.closed++ }
+
+// What swallowed one connection, a NAT that has forgotten it for instance, may have
+// swallowed those to other endpoints as well: they are asked on new ones.
+func TestFailover_NewConnectionBehindASilentOne(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		took time.Duration
+		call func(context.Context, client.KeysAPI) error
+	}{
+		{"Create, until its deadline", 4500 * time.Millisecond, func(ctx context.Context, kapi client.KeysAPI) error {
+			ctx, cancel := context.WithTimeout(ctx, 4500*time.Millisecond)
+			defer cancel()
+			if _, err := kapi.Create(ctx, "/a", "1"); !same(err, context.DeadlineExceeded) {
+				return fmt.Errorf("Create: %w", err)
+			}
+			return nil
+		}},
+		{"Get, half of whose time is over", 2500 * time.Millisecond, func(ctx context.Context, kapi client.KeysAPI) error {
+			_, err := kapi.Get(ctx, "/a", nil)
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, 5*time.Second, tt.took, func(t bubble) {
+				s := newStage(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+				transport := &idleCloser{fakeTransport: s.fakeTransport}
+				if err := tt.call(t.ctx, client.NewKeysAPI(newClient(t.T, transport, "http://a", "http://b"))); err != nil {
+					t.Error(err)
+				}
+				if transport.closed == 0 {
+					t.Error("idle connections were left open")
+				}
+			})
+		})
+	}
 }
 
 func TestFailover_CallerCancels(t *testing.T) {

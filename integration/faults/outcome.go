@@ -36,6 +36,8 @@ func outcomeOf(wrote bool, err error) outcome {
 		return acknowledged
 	case err == nil:
 		return answered
+	case wrote && saysApplied(err):
+		return acknowledged
 	case errors.Is(err, client.ErrOutcomeUnknown):
 		return unknown
 	case err == context.DeadlineExceeded || err == context.Canceled: //nolint:errorlint // The contract: returned bare.
@@ -45,6 +47,13 @@ func outcomeOf(wrote bool, err error) outcome {
 	default:
 		return wrong
 	}
+}
+
+// saysApplied reports whether err is that of a reply of etcd's that says that the
+// write was applied, and broke off behind its header.
+func saysApplied(err error) bool {
+	var reply *client.ReplyError
+	return errors.As(err, &reply) && reply.StatusCode/100 == 2
 }
 
 func (o outcome) succeeded() bool { return o == acknowledged || o == answered }
