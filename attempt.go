@@ -90,6 +90,7 @@ type result struct {
 
 	header time.Duration // how long the header of the reply had been there; negative: there was none
 	lasted time.Duration // how long the attempt took
+	ended  time.Time     // when it ended; a classification does not depend on it
 
 	redirects int // that were followed
 }

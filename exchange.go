@@ -230,7 +230,7 @@ func (a *attempt) onHeader(resp *http.Response, now time.Time) {
 		a.between = next // after one event it waits for the next
 	}
 	a.body, resp.Body = resp.Body, a
-	a.stall.enter(next)
+	a.stall.enter(next, now)
 }
 
 // Read implements io.Reader: the body of the reply. Each part that comes shows
@@ -238,7 +238,7 @@ func (a *attempt) onHeader(resp *http.Response, now time.Time) {
 func (a *attempt) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	if n > 0 {
-		a.stall.enter(a.between)
+		a.stall.enter(a.between, time.Now())
 	}
 	return n, err
 }

@@ -158,6 +158,7 @@ func (s *callState) resultOf(e *exchanged) result {
 		sent: e.sent, err: e.err, whole: e.whole, header: -1, redirects: e.redirects,
 	}
 	now := time.Now()
+	res.ended = now
 	if !e.began.IsZero() {
 		res.lasted = now.Sub(e.began)
 	}
@@ -228,12 +229,12 @@ func (s *callState) onAnswer(ctx context.Context, i int, e *exchanged, res *resu
 		return
 	}
 	if e.redirects == 0 {
-		ep.health.onAnswer(time.Now(), e.began)
+		ep.health.onAnswer(res.ended, e.began)
 	}
 	c.markHealthy(ctx, ep)
 	c.pool.pin(s.view, i)
 	c.noteTerm(e.reply)
-	c.noteIndex(ep, e.reply) //nolint:contextcheck // what it starts outlives the call
+	c.noteIndex(ep, e.reply, res.ended) //nolint:contextcheck // what it starts outlives the call
 }
 
 // addFailure notes that ep has failed.

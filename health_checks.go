@@ -60,11 +60,11 @@ func (c *httpClusterClient) recheckUnhealthy(view *endpointView) {
 }
 
 // noteIndex looks at whether the endpoint still moves with its cluster.
-func (c *httpClusterClient) noteIndex(ep *endpoint, r *reply) {
+func (c *httpClusterClient) noteIndex(ep *endpoint, r *reply, now time.Time) {
 	if r == nil || !c.probes() {
 		return
 	}
-	if index := r.get(headerRaftIndex); index != "" && ep.health.isIndexStale(index, time.Now()) {
+	if index := r.get(headerRaftIndex); index != "" && ep.health.isIndexStale(index, now) {
 		go c.checkQuorum(ep) // ends with the probes
 	}
 }

@@ -136,12 +136,12 @@ func (d *stallDetector) setTimer(now time.Time, after time.Duration) {
 	}
 }
 
-// enter notes that something came, and what the attempt waits for from now on. The
-// timer is left alone: when it fires, how long that is ago is looked at.
-func (d *stallDetector) enter(p phase) {
+// enter notes that something came now, and what the attempt waits for from then on.
+// The timer is left alone: when it fires, how long that is ago is looked at.
+func (d *stallDetector) enter(p phase, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.phase, d.since = p, time.Now()
+	d.phase, d.since = p, now
 }
 
 // stop ends the detector, and returns how long nothing had come.
