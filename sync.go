@@ -2,8 +2,14 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -165,14 +171,195 @@ func (c *httpClusterClient) sleepOrFailure(ctx context.Context, d time.Duration)
 	return ctx.Err()
 }
 
-// sleep waits for d, or until ctx ends and then gives its error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return ctx.Err()
+// Which of the client URLs that members advertise Sync adopts: those that can be
+// meant for this client, that take no credentials and no request where the
+// configured endpoints would not take them, and behind which the same cluster
+// answers.
+
+const (
+	// adoptTimeout is how long an advertised endpoint has to show that it belongs to
+	// the cluster; all of them together have twice as long.
+	adoptTimeout = 2 * time.Second
+	// maxAdoptChecks is how many endpoints are checked at a time.
+	maxAdoptChecks = 8
+	// maxAdvertised bounds the URLs of a member list that are looked at.
+	maxAdvertised = 256
+	// maxMemberListBytes bounds a member list that is read to compare clusters.
+	maxMemberListBytes = 1 << 20
+)
+
+// memberList is a list of members, and which cluster it is of.
+type memberList struct {
+	members   []Member
+	clusterID string // empty where the reply has no such header
+}
+
+// listMembers returns the members as one of the endpoints knows them. A list that
+// a redirect fetched from another host is refused: nothing of it is adopted.
+func (c *httpClusterClient) listMembers(ctx context.Context) (list memberList, err error) {
+	before, from := c.pool.view(), ""
+	act := &action{spec: requestSpec{method: http.MethodGet, path: membersPath}, class: classRead}
+	list.members, err = call(ctx, c, act, func(r *reply) ([]Member, error) {
+		list.clusterID, from = r.get(headerClusterID), r.endpoint
+		return decodeMembers(r)
+	})
+	if err != nil {
+		return memberList{}, err
 	}
+	ep, err := parseEndpoint(from)
+	if err != nil {
+		return memberList{}, err
+	}
+	if origin := ep.origin(); before.find(origin) < 0 && c.pool.view().find(origin) < 0 {
+		return memberList{}, fmt.Errorf("%w: the list of members is from %s, which is none of the endpoints", ErrRedirectRefused, origin)
+	}
+	return list, nil
+}
+
+// usableEndpoints returns endpoints for the client URLs that may be adopted. One
+// that was configured is returned as configured, with its credentials.
+func (c *httpClusterClient) usableEndpoints(members []Member, configured []*endpoint) []*endpoint {
+	rules := c.adoptRules(configured)
+	var usable []*endpoint
+	looked := 0
+	for _, m := range members {
+		for _, clientURL := range m.ClientURLs {
+			if looked++; looked > maxAdvertised {
+				return usable
+			}
+			ep, err := parseEndpoint(clientURL)
+			if err != nil {
+				continue // others are left, and the configured ones in any case
+			}
+			if i := slices.IndexFunc(configured, func(known *endpoint) bool { return known.origin() == ep.origin() }); i >= 0 {
+				usable = appendNew(usable, configured[i])
+				continue
+			}
+			if rules.allow(ep) {
+				ep.login, ep.rank = rules.login, unannounced
+				usable = appendNew(usable, ep)
+			}
+		}
+	}
+	return usable
+}
+
+// adoptRules are what the configured endpoints have in common, and what adopted
+// ones must therefore keep to.
+type adoptRules struct {
+	login       *login // of all configured endpoints; nil: Config's
+	sameLogin   bool   // they have the same credentials, or all none
+	plain       bool   // requests may go without encryption
+	sockets     bool   // the members' sockets may be on this machine
+	thisMachine bool   // loopback addresses of members are those of this machine
+}
+
+func (c *httpClusterClient) adoptRules(configured []*endpoint) adoptRules {
+	rules := adoptRules{login: configured[0].login, sameLogin: true}
+	hasLogin := false
+	for _, ep := range configured {
+		authorization := c.authorizationFor(ep)
+		rules.sameLogin = rules.sameLogin && authorization == c.authorizationFor(configured[0])
+		rules.sockets = rules.sockets || isSocketScheme(ep.base.Scheme)
+		rules.thisMachine = rules.thisMachine || ep.isLoopback()
+		hasLogin = hasLogin || authorization != ""
+	}
+	for _, ep := range configured {
+		// Credentials that were for a socket don't go over the network in the clear.
+		rules.plain = rules.plain || ep.base.Scheme == schemeHTTP || ep.base.Scheme == "unix" && !hasLogin
+	}
+	return rules
+}
+
+// authorizationFor returns the header field that requests to ep carry; empty: none.
+func (c *httpClusterClient) authorizationFor(ep *endpoint) string {
+	if l := ep.effectiveLogin(c.exchange.login); l != nil {
+		return l.header
+	}
+	return ""
+}
+
+// allow reports whether ep, which is none of the configured endpoints, may be
+// adopted if it belongs to the cluster.
+func (r *adoptRules) allow(ep *endpoint) bool {
+	switch {
+	case !r.sameLogin, ep.isUnroutable():
+		return false
+	case isSocketScheme(ep.base.Scheme):
+		return r.sockets
+	default:
+		return (r.plain || isEncrypted(&ep.base)) && (r.thisMachine || !ep.isLoopback())
+	}
+}
+
+// verified returns those of the endpoints that answer: a configured one a GET
+// /health, any other as a member of the cluster that the list is of.
+func (c *httpClusterClient) verified(ctx context.Context, list memberList, endpoints, configured []*endpoint) []*endpoint {
+	ctx, cancel := context.WithTimeout(ctx, 2*adoptTimeout)
+	defer cancel()
+	belongs := make([]bool, len(endpoints))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(maxAdoptChecks, len(endpoints)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(endpoints) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if ep := endpoints[i]; slices.Contains(configured, ep) {
+					p, _ := c.prober.ask(ctx, ep, adoptTimeout)
+					belongs[i] = p == probeGood || p == probeNoQuorum
+				} else {
+					belongs[i] = c.belongsTo(ctx, ep, list)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	var all []*endpoint
+	for i, ep := range endpoints {
+		if belongs[i] {
+			all = append(all, ep)
+		}
+	}
+	return all
+}
+
+// belongsTo asks ep for the members, without credentials, and reports whether the
+// reply is of the same cluster as the list: the cluster's ID is the same, or where
+// a header lacks it, a member's.
+func (c *httpClusterClient) belongsTo(ctx context.Context, ep *endpoint, list memberList) bool {
+	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
+	defer cancel()
+	u := ep.base
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/")+membersPath, ep.path+membersPath
+	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: ep.host, Header: http.Header{"User-Agent": {probeUserAgent}}}).WithContext(ctx)
+	resp, err := c.exchange.transport.RoundTrip(req)
+	if err != nil || resp == nil {
+		return false
+	}
+	var body []byte
+	if resp.Body != nil {
+		defer closeQuietly(resp.Body)
+		body, err = readWithin(resp.Body, resp.ContentLength, maxMemberListBytes)
+	}
+	if err != nil || resp.StatusCode >= http.StatusInternalServerError || isRedirection(resp.StatusCode) {
+		return false
+	}
+	// A server that refuses the list without credentials names its cluster all the
+	// same.
+	if id := resp.Header.Get(headerClusterID); id != "" && list.clusterID != "" {
+		return id == list.clusterID
+	}
+	var theirs struct {
+		Members []struct {
+			ID string `json:"id"`
+		} `json:"members"`
+	}
+	if !isSuccess(resp.StatusCode) || json.Unmarshal(body, &theirs) != nil {
+		return false
+	}
+	for _, m := range theirs.Members {
+		if slices.ContainsFunc(list.members, func(ours Member) bool { return m.ID != "" && strings.EqualFold(ours.ID, m.ID) }) {
+			return true
+		}
+	}
+	return false
 }
