@@ -247,7 +247,7 @@ func TestEventsLeaveHiddenNodesOut(t *testing.T) {
 
 func TestEventsMoveFromAStoppedMember(t *testing.T) {
 	within(t, time.Minute, 6*time.Second, func(t bubble) {
-		s := newStage(t.T, streamAt(7), stopped, streamAt(9, 8))
+		s := newScenario(t.T, streamAt(7), stopped, streamAt(9, 8))
 		for event, err := range client.Events(t.ctx, s.keys(t.T, "a", "b"), "/a", nil) {
 			if err != nil || event.Index != 8 {
 				t.Errorf("got %+v, %v", event, err)

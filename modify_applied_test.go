@@ -46,7 +46,7 @@ func TestModify_ReplyBrokeOff(t *testing.T) {
 // although a member answers probes there.
 func TestFailover_HealthyMemberWithoutV2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, fakeAnswer{status: 404, body: "404 page not found\n"}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		s := newScenario(t, fakeAnswer{status: 404, body: "404 page not found\n"}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		kapi := s.keys(t, "a", "b", "c")
 		for range 20 {
 			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {

@@ -243,7 +243,7 @@ func TestRenewal_BusyStoreAndSwallowedConnection(t *testing.T) {
 // A server that takes no watches, and answers probes, is left.
 func TestRenewal_NoHeader(t *testing.T) {
 	within(t, time.Minute, 8*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, fakeAnswer{body: healthy}, eventAt(9))
+		s := newScenario(t.T, stopped, fakeAnswer{body: healthy}, eventAt(9))
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", &client.WatcherOptions{AfterIndex: 7}).Next(t.ctx); err != nil {
 			t.Error(err)
 		}

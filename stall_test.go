@@ -21,7 +21,7 @@ var stopped = fakeAnswer{silent: true}
 func TestStoppedEndpointIsLeft(t *testing.T) {
 	// A fifth of 5 s to become suspicious, as much for the probe.
 	within(t, 5*time.Second, 2*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		kapi := s.keys(t.T, "a", "b", "c")
 		if _, err := kapi.Set(t.ctx, "/a", "1", nil); err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func TestStoppedEndpointIsLeft(t *testing.T) {
 	})
 	// Without a deadline: the stall interval, twice.
 	within(t, time.Hour, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		if _, err := s.keys(t.T, "a", "b").Get(t.ctx, "/a", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
 	// Nothing is won by an early end: it is probed after a second, and the probe has
 	// its 2 seconds.
 	within(t, 5*time.Second, 3*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		_, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil)
 		if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.Is(err, client.ErrStalled) {
 			t.Errorf("got %v", err)
@@ -60,7 +60,7 @@ func TestWriteOnAStoppedEndpointEndsWithUnknownOutcome(t *testing.T) {
 
 func TestSlowEndpointIsWaitedFor(t *testing.T) {
 	within(t, time.Minute, 9*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 9 * time.Second, body: setReply}, fakeAnswer{body: healthy}, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{after: 9 * time.Second, body: setReply}, fakeAnswer{body: healthy}, fakeAnswer{})
 		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestSlowEndpointIsWaitedFor(t *testing.T) {
 func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
 	within(t, time.Hour, 100*1900*time.Millisecond, func(t bubble) {
 		index := 0
-		s := newStage(t.T, fakeAnswer{}, stopped, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{}, stopped, fakeAnswer{})
 		s.answer = func(*http.Request) fakeAnswer {
 			index++
 			return fakeAnswer{after: 1900 * time.Millisecond, header: "X-Raft-Index: " + strconv.Itoa(index), body: setReply}
@@ -92,7 +92,7 @@ func TestNothingIsSentWhileRepliesComeInTime(t *testing.T) {
 
 func TestOneProbeForAllWhoWait(t *testing.T) {
 	within(t, time.Hour, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		kapi := s.keys(t.T, "a", "b")
 		var all sync.WaitGroup
 		for range 64 {
@@ -113,7 +113,7 @@ func TestOneProbeForAllWhoWait(t *testing.T) {
 
 func TestStallGuardCanBeSwitchedOff(t *testing.T) {
 	within(t, time.Minute, time.Minute, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		c := newClientOf(t.T, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: -1})
 		if _, err := client.NewKeysAPI(c).Get(t.ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
@@ -126,7 +126,7 @@ func TestStallGuardCanBeSwitchedOff(t *testing.T) {
 
 func TestStallIntervalCanBeSet(t *testing.T) {
 	within(t, time.Hour, 20*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		c := newClientOf(t.T, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, StallInterval: 10 * time.Second})
 		if _, err := client.NewKeysAPI(c).Get(t.ctx, "/a", nil); err != nil {
 			t.Error(err)
@@ -139,21 +139,21 @@ func TestStallDetector_BodyPauses(t *testing.T) {
 	slowBody := fakeAnswer{body: setReply, bodyAfter: pause}
 	// The member is alive, and there is none to turn to: the body is waited for.
 	within(t, time.Minute, pause, func(t bubble) {
-		s := newStage(t.T, slowBody, fakeAnswer{body: healthy}, fakeAnswer{})
+		s := newScenario(t.T, slowBody, fakeAnswer{body: healthy}, fakeAnswer{})
 		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Fatal(err)
 		}
 	})
 	// A call that may be repeated is made elsewhere when half of the time is over.
 	within(t, 5*time.Second, 2500*time.Millisecond, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		s := newScenario(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		if _, err := s.keys(t.T, "a", "b").Get(t.ctx, "/a", nil); err != nil {
 			t.Fatal(err)
 		}
 	})
 	// The only endpoint is asked again, on another connection, and then waited for.
 	within(t, 5*time.Second, 5*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{body: setReply[:20], stalls: true}, fakeAnswer{body: healthy}, fakeAnswer{})
 		_, err := s.keys(t.T, "a").Get(t.ctx, "/a", nil)
 		if !same(err, context.DeadlineExceeded) || len(s.seen()) != 2 {
 			t.Errorf("got %v after %d requests", err, len(s.seen()))
@@ -161,7 +161,7 @@ func TestStallDetector_BodyPauses(t *testing.T) {
 	})
 	// The member is dead.
 	within(t, time.Minute, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{body: setReply[:20], stalls: true}, stopped, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{body: setReply[:20], stalls: true}, stopped, fakeAnswer{})
 		if _, err := s.keys(t.T, "a").Get(t.ctx, "/a", nil); !errors.Is(err, client.ErrStalled) {
 			t.Errorf("got %v", err)
 		}
@@ -172,7 +172,7 @@ func TestQuietWatchLeavesAStoppedMember(t *testing.T) {
 	// 4 s of quiet are nothing unusual; then the probe has its 2 s.
 	within(t, time.Minute, 6*time.Second, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t.T, quiet, stopped, eventAt(9))
+		s := newScenario(t.T, quiet, stopped, eventAt(9))
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestQuietWatchLeavesAStoppedMember(t *testing.T) {
 func TestQuietWatchStaysOnALivingMember(t *testing.T) {
 	within(t, time.Minute, time.Minute, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t.T, quiet, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		s := newScenario(t.T, quiet, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -201,14 +201,14 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, time.Minute, 4*time.Second, func(t bubble) {
-				s := newStage(t.T, quiet, sick, eventAt(9))
+				s := newScenario(t.T, quiet, sick, eventAt(9))
 				if _, err := s.keys(t.T, "a", "b", "c").Watcher("/a", nil).Next(t.ctx); err != nil {
 					t.Fatal(err)
 				}
 			})
 			// With nowhere to go it stays.
 			within(t, time.Minute, time.Minute, func(t bubble) {
-				s := newStage(t.T, quiet, sick, fakeAnswer{})
+				s := newScenario(t.T, quiet, sick, fakeAnswer{})
 				if _, err := s.keys(t.T, "a").Watcher("/a", nil).Next(t.ctx); !same(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
@@ -222,7 +222,7 @@ func TestQuietWatchLeavesAMemberWithoutQuorum(t *testing.T) {
 
 func TestWriteStaysOnAMemberWithoutQuorum(t *testing.T) {
 	within(t, time.Minute, 7*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 7 * time.Second, body: setReply}, fakeAnswer{status: http.StatusServiceUnavailable}, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{after: 7 * time.Second, body: setReply}, fakeAnswer{status: http.StatusServiceUnavailable}, fakeAnswer{})
 		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Error(err)
 		}
@@ -232,7 +232,7 @@ func TestWriteStaysOnAMemberWithoutQuorum(t *testing.T) {
 func TestFailover_DeadlinePasses(t *testing.T) {
 	// No probe was answered in the time that one needs: the next call begins elsewhere.
 	within(t, time.Minute, 2500*time.Millisecond, func(t bubble) {
-		s := newStage(t.T, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, stopped, fakeAnswer{body: setReply})
 		kapi := s.keys(t.T, "a", "b")
 		short, cancel := context.WithTimeout(t.ctx, 2500*time.Millisecond)
 		defer cancel()
@@ -249,7 +249,7 @@ func TestFailover_DeadlineOnASilentConnection(t *testing.T) {
 	// The endpoint answers on new connections; that of the call may be dead, and
 	// over HTTP/2 it would be the next call's, too.
 	within(t, time.Minute, 5*time.Second, func(t bubble) {
-		s := newStage(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		s := newScenario(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		kapi := s.keys(t.T, "a", "b")
 		short, cancel := context.WithTimeout(t.ctx, 5*time.Second)
 		defer cancel()
@@ -293,7 +293,7 @@ func TestFailover_NewConnectionBehindASilentOne(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			within(t, 5*time.Second, tt.took, func(t bubble) {
-				s := newStage(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+				s := newScenario(t.T, stopped, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 				transport := &idleCloser{fakeTransport: s.fakeTransport}
 				if err := tt.call(t.ctx, client.NewKeysAPI(newClient(t.T, transport, "http://a", "http://b"))); err != nil {
 					t.Error(err)
@@ -331,7 +331,7 @@ func TestFailover_CallerCancels(t *testing.T) {
 
 func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, fakeAnswer{notSent: true}, fakeAnswer{notSent: true}, fakeAnswer{body: setReply})
+		s := newScenario(t, fakeAnswer{notSent: true}, fakeAnswer{notSent: true}, fakeAnswer{body: setReply})
 		kapi := s.keys(t, "a", "b")
 		get := func() {
 			t.Helper()
@@ -395,7 +395,7 @@ func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stale := fakeAnswer{header: "X-Raft-Index: 7", body: setReply}
 		sick := fakeAnswer{status: http.StatusServiceUnavailable, body: `{"health":"false"}`}
-		s := newStage(t, stale, sick, fakeAnswer{header: "X-Raft-Index: 9", body: setReply})
+		s := newScenario(t, stale, sick, fakeAnswer{header: "X-Raft-Index: 9", body: setReply})
 		kapi := s.keys(t, "a", "b")
 		for range 30 {
 			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
@@ -413,7 +413,7 @@ func TestReadsLeaveAMemberWithoutQuorum(t *testing.T) {
 
 		// With nowhere to go they stay, and so they do in an idle cluster.
 		for _, pulse := range []fakeAnswer{sick, {body: healthy}} {
-			s = newStage(t, stale, pulse, fakeAnswer{})
+			s = newScenario(t, stale, pulse, fakeAnswer{})
 			kapi = s.keys(t, "a")
 			for range 30 {
 				if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
@@ -433,28 +433,28 @@ func TestOverdueAnswerIsSoughtElsewhere(t *testing.T) {
 	// A member has lost the request and will say so late: half of the time is for
 	// the others.
 	within(t, 5*time.Second, 2500*time.Millisecond, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 6 * time.Second, status: 500}, alive, fakeAnswer{body: setReply})
+		s := newScenario(t.T, fakeAnswer{after: 6 * time.Second, status: 500}, alive, fakeAnswer{body: setReply})
 		if _, err := s.keys(t.T, "a", "b", "c").Set(t.ctx, "/a", "1", nil); err != nil {
 			t.Error(err)
 		}
 	})
 	// Not for calls that may not be repeated: these wait.
 	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
 		if _, err := s.keys(t.T, "a", "b").CreateInOrder(t.ctx, "/q", "1", nil); err != nil {
 			t.Error(err)
 		}
 	})
 	// Nor where there is nobody else.
 	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
+		s := newScenario(t.T, fakeAnswer{after: 4 * time.Second, body: setReply}, alive, fakeAnswer{})
 		if _, err := s.keys(t.T, "a").Set(t.ctx, "/a", "1", nil); err != nil {
 			t.Error(err)
 		}
 	})
 	// When the others fail, it is asked once more.
 	within(t, 5*time.Second, 4*time.Second, func(t bubble) {
-		s := newStage(t.T, fakeAnswer{after: 1500 * time.Millisecond, body: setReply}, alive, fakeAnswer{notSent: true})
+		s := newScenario(t.T, fakeAnswer{after: 1500 * time.Millisecond, body: setReply}, alive, fakeAnswer{notSent: true})
 		calls := 0
 		answer := s.answer
 		s.answer = func(req *http.Request) fakeAnswer {

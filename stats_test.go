@@ -126,7 +126,7 @@ func TestStats(t *testing.T) {
 
 func TestStatsOfFailovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, fakeAnswer{status: 503}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
+		s := newScenario(t, fakeAnswer{status: 503}, fakeAnswer{body: healthy}, fakeAnswer{body: setReply})
 		c := newClient(t, s, "http://a", "http://b")
 		for range 3 {
 			if _, err := client.NewKeysAPI(c).Get(t.Context(), "/a", nil); err != nil {

@@ -101,7 +101,7 @@ func TestTraceOfEventsOnAnyKeysAPI(t *testing.T) {
 
 func TestTraceHasNoHooksToCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, stopped, stopped, fakeAnswer{body: setReply})
+		s := newScenario(t, stopped, stopped, fakeAnswer{body: setReply})
 		c := newClientOf(t, client.Config{Endpoints: []string{"http://a", "http://b"}, Transport: s, Trace: &client.Trace{}})
 		ctx := client.WithTrace(t.Context(), &client.Trace{})
 		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); err != nil {

@@ -66,7 +66,7 @@ func TestWatchFromNowKeepsItsStart(t *testing.T) {
 func TestWatchKeepsItsStartWhenItMoves(t *testing.T) {
 	within(t, time.Minute, 6*time.Second, func(t bubble) {
 		quiet := fakeAnswer{header: "X-Etcd-Index: 7", stalls: true}
-		s := newStage(t.T, quiet, stopped, eventAt(9))
+		s := newScenario(t.T, quiet, stopped, eventAt(9))
 		if _, err := s.keys(t.T, "a", "b").Watcher("/a", nil).Next(t.ctx); err != nil {
 			t.Error(err)
 		}

@@ -11,19 +11,19 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// stage is a cluster of fakes by host: each has a way to answer, and one for its
+// scenario is a cluster of fakes by host: each has a way to answer, and one for its
 // pulse.
-type stage struct {
+type scenario struct {
 	*fakeTransport
 	mu    sync.Mutex // guards the fields below
 	first string     // the host that got the first request that was no probe
 }
 
-// newStage makes the host that is asked first answer with victim, the others with
+// newScenario makes the host that is asked first answer with victim, the others with
 // well; sick answers the probes of the victim, those of the others are healthy.
-func newStage(t *testing.T, victim, sick, well fakeAnswer) *stage {
+func newScenario(t *testing.T, victim, sick, well fakeAnswer) *scenario {
 	t.Helper()
-	s := &stage{}
+	s := &scenario{}
 	s.fakeTransport = newFakeTransport(t, func(req *http.Request) fakeAnswer {
 		if s.isVictim(req.URL.Host) {
 			return victim
@@ -39,7 +39,7 @@ func newStage(t *testing.T, victim, sick, well fakeAnswer) *stage {
 	return s
 }
 
-func (s *stage) isVictim(host string) bool {
+func (s *scenario) isVictim(host string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.first == "" {
@@ -49,13 +49,13 @@ func (s *stage) isVictim(host string) bool {
 }
 
 // recover makes the victim answer like the others from now on.
-func (s *stage) recover() {
+func (s *scenario) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.first = "nobody"
 }
 
-func (s *stage) keys(t *testing.T, hosts ...string) client.KeysAPI {
+func (s *scenario) keys(t *testing.T, hosts ...string) client.KeysAPI {
 	t.Helper()
 	for i, host := range hosts {
 		hosts[i] = "http://" + host
