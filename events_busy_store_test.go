@@ -32,7 +32,7 @@ func (s *busyStore) index() uint64 {
 
 // RoundTrip implements http.RoundTripper.
 func (s *busyStore) RoundTrip(req *http.Request) (*http.Response, error) {
-	time.Sleep(s.latency)
+	<-time.After(s.latency)
 	index := s.index()
 	resp := &http.Response{
 		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: req,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ func TestModify_ReplyBrokeOff(t *testing.T) {
 					return
 				}
 				reply, ok := bare[*client.ReplyError](err)
-				if !ok || reply.StatusCode != 200 || errors.Is(err, client.ErrOutcomeUnknown) || !client.MayBeApplied(err) {
+				if !ok || reply.StatusCode != http.StatusOK || errors.Is(err, client.ErrOutcomeUnknown) || !client.MayBeApplied(err) {
 					t.Errorf("got %+v, %v", resp, err)
 				}
 			})

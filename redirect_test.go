@@ -218,7 +218,7 @@ func (f actionFunc) HTTPRequest(ep url.URL) *http.Request { return f(ep) }
 // lack what net/http's have.
 func TestDo_incompleteRequestsAndReplies(t *testing.T) {
 	target := func(ep url.URL) *url.URL { return ep.JoinPath("/x") }
-	bare := func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil }
+	bare := func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: http.StatusOK}, nil }
 	tests := []struct {
 		why       string
 		request   actionFunc

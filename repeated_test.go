@@ -49,8 +49,7 @@ func TestRepeatedWrites(t *testing.T) {
 		}, []fakeAnswer{lost}, "may have been applied"},
 		{"a user is removed", func(ctx context.Context, c client.Client) error {
 			return client.NewAuthUserAPI(c).RemoveUser(ctx, "joe")
-		},
-			[]fakeAnswer{lost}, "may have been applied"},
+		}, []fakeAnswer{lost}, "may have been applied"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {

@@ -37,8 +37,8 @@ func runSuspended(url string) {
 	kapi := client.NewKeysAPI(c)
 	watched := make(chan error, 1)
 	go func() {
-		_, err := kapi.Watcher("/watch", &client.WatcherOptions{AfterIndex: 6}).Next(context.Background())
-		watched <- err
+		_, watchErr := kapi.Watcher("/watch", &client.WatcherOptions{AfterIndex: 6}).Next(context.Background())
+		watched <- watchErr
 	}()
 	_, err = kapi.CreateInOrder(context.Background(), "/call", "1", nil)
 	fmt.Println(err, <-watched, unhealthy.Load())

@@ -95,7 +95,11 @@ func (t *Transport) readPair() error {
 		}
 		look := &reloader{load: files.load, errors: reloadErrors{report: o.ReloadError}}
 		t.getCert = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			look.refresh(info.Context())
+			var ended <-chan struct{} // an info that is not of a handshake has no context
+			if ctx := info.Context(); ctx != nil {
+				ended = ctx.Done()
+			}
+			look.refresh(ended)
 			return files.good.Load(), nil
 		}
 	case o.CertPEM != nil:
@@ -177,7 +181,7 @@ func (t *Transport) TLSConfig() *tls.Config {
 		return &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	if t.roots != nil {
-		t.roots.refresh(context.Background())
+		t.roots.refresh(nil)
 	}
 	return t.tlsConfig(t.pool.Load().roots)
 }
@@ -231,7 +235,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, ErrTransportClosed
 	}
 	if t.roots != nil && t.options.mayUseTLS(req.URL) {
-		t.roots.refresh(req.Context())
+		t.roots.refresh(req.Context().Done())
 	}
 	pool := t.currentPool()
 	defer pool.inUse.Add(-1)
@@ -425,16 +429,12 @@ type reloader struct {
 }
 
 // refresh looks at the files, unless somebody does or the last look is not longer ago
-// than the interval. It returns when the look has ended, when ctx has, or after
+// than the interval. It returns when the look has ended, when the caller has, or after
 // reloadWait.
-func (r *reloader) refresh(ctx context.Context) {
+func (r *reloader) refresh(ended <-chan struct{}) {
 	done := r.begin()
 	if done == nil {
 		return
-	}
-	var ended <-chan struct{}
-	if ctx != nil { // a tls.CertificateRequestInfo that is not a handshake's has none
-		ended = ctx.Done()
 	}
 	timer := time.NewTimer(reloadWait)
 	defer timer.Stop()

@@ -95,7 +95,7 @@ func (b *bare) do(ctx context.Context, method, key, query string, body io.Reader
 	case b.reads && resp.StatusCode/100 == 2:
 		return &d, nil
 	case resp.StatusCode/100 != 2:
-		var refused errorDocument
+		var refused refusedError
 		if err := json.Unmarshal(answer, &refused); err != nil {
 			return nil, err
 		}
@@ -107,8 +107,8 @@ func (b *bare) do(ctx context.Context, method, key, query string, body io.Reader
 	return &d, nil
 }
 
-// errorDocument is what etcd answers where it refuses a request.
-type errorDocument struct {
+// refusedError is what etcd answers where it refuses a request.
+type refusedError struct {
 	Code    int    `json:"errorCode"`
 	Message string `json:"message"`
 	Cause   string `json:"cause"`
@@ -116,6 +116,6 @@ type errorDocument struct {
 }
 
 // Error implements error.
-func (e *errorDocument) Error() string {
+func (e *refusedError) Error() string {
 	return fmt.Sprintf("benchmarks: error %d: %s (%s)", e.Code, e.Message, e.Cause)
 }

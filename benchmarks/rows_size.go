@@ -55,12 +55,12 @@ func isTooLarge(err error) bool { return errors.Is(err, client.ErrResponseTooLar
 
 // programSize is how large a stripped program is that reads a key and lists the
 // members.
-func programSize(ctx context.Context, _ *Bench) ([]Line, error) {
+func programSize(ctx context.Context, _ *Bench) (lines []Line, err error) {
 	dir, err := os.MkdirTemp("", "size")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	var sizes []float64
 	for _, program := range []string{"ours", "historic", "nethttp"} {
 		file := filepath.Join(dir, program)

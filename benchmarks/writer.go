@@ -51,10 +51,9 @@ func (w *rawWriter) set(key string, n int) error {
 	return w.readReply()
 }
 
-var (
-	errRefusedWrite = errors.New("benchmarks: a write was refused")
-	lengthField     = []byte("Content-Length:")
-)
+var errRefusedWrite = errors.New("benchmarks: a write was refused")
+
+const lengthField = "Content-Length:"
 
 // readReply reads a reply of a success that has a Content-Length.
 func (w *rawWriter) readReply() error {
@@ -72,12 +71,11 @@ func (w *rawWriter) readReply() error {
 			if length < 0 {
 				return fmt.Errorf("%w: no Content-Length", errRefusedWrite)
 			}
-			_, err := w.in.Discard(length)
-			if errors.Is(err, io.EOF) {
+			if _, err = w.in.Discard(length); errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return err
-		case bytes.HasPrefix(line, lengthField):
+		case bytes.HasPrefix(line, []byte(lengthField)):
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(lengthField):]))); err != nil {
 				return err
 			}

@@ -133,7 +133,7 @@ func (p *proof) main(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
 	p.worktree = filepath.Join(directory, "worktree")
-	if _, err := git(ctx, p.repository, "worktree", "add", "--quiet", "--detach", p.worktree, "HEAD"); err != nil {
+	if _, err = git(ctx, p.repository, "worktree", "add", "--quiet", "--detach", p.worktree, "HEAD"); err != nil {
 		return err
 	}
 	defer func() {
@@ -144,13 +144,13 @@ func (p *proof) main(ctx context.Context) (err error) {
 	fmt.Println("|--------:|-------|---------|-----|----------------|")
 	var failed []error
 	for _, r := range all {
-		result, err := p.prove(ctx, r)
+		result, proveErr := p.prove(ctx, r)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
-			result = "**" + err.Error() + "**"
-			failed = append(failed, fmt.Errorf("%s: %w", r.name, err))
+		if proveErr != nil {
+			result = "**" + proveErr.Error() + "**"
+			failed = append(failed, fmt.Errorf("%s: %w", r.name, proveErr))
 		}
 		fmt.Printf("| %s | %s | %s | `%s` | %s |\n", r.finding, r.name, r.reverts, strings.ReplaceAll(r.row, "|", `\|`), result)
 	}
@@ -160,12 +160,12 @@ func (p *proof) main(ctx context.Context) (err error) {
 // prove returns how the row fails with the patch, or an error where it does not.
 func (p *proof) prove(ctx context.Context, r revert) (result string, err error) {
 	if p.baseline {
-		if output, err := p.runRow(ctx, r); err != nil {
+		if output, rowErr := p.runRow(ctx, r); rowErr != nil {
 			fmt.Fprintln(os.Stderr, lastLines(output))
-			return "", fmt.Errorf("the row fails without the patch: %w", err)
+			return "", fmt.Errorf("the row fails without the patch: %w", rowErr)
 		}
 	}
-	if _, err := git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
+	if _, err = git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
 		return "", fmt.Errorf("the patch does not apply: %w", err)
 	}
 	defer func() {
