@@ -133,7 +133,7 @@ func (p *proof) main(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
 	p.worktree = filepath.Join(directory, "worktree")
-	if _, err := git(ctx, p.repository, "worktree", "add", "--quiet", "--detach", p.worktree, "HEAD"); err != nil {
+	if _, err = git(ctx, p.repository, "worktree", "add", "--quiet", "--detach", p.worktree, "HEAD"); err != nil {
 		return err
 	}
 	defer func() {
@@ -160,12 +160,13 @@ func (p *proof) main(ctx context.Context) (err error) {
 // prove returns how the row fails with the patch, or an error where it does not.
 func (p *proof) prove(ctx context.Context, r revert) (result string, err error) {
 	if p.baseline {
-		if output, err := p.runRow(ctx, r); err != nil {
+		output, failure := p.runRow(ctx, r)
+		if failure != nil {
 			fmt.Fprintln(os.Stderr, lastLines(output))
-			return "", fmt.Errorf("the row fails without the patch: %w", err)
+			return "", fmt.Errorf("the row fails without the patch: %w", failure)
 		}
 	}
-	if _, err := git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
+	if _, err = git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
 		return "", fmt.Errorf("the patch does not apply: %w", err)
 	}
 	defer func() {
@@ -174,15 +175,15 @@ func (p *proof) prove(ctx context.Context, r revert) (result string, err error) 
 	}()
 	for range rounds {
 		began := time.Now()
-		output, err := p.runRow(ctx, r)
+		output, failure := p.runRow(ctx, r)
 		took := time.Since(began).Round(time.Second)
 		found := r.fails.FindString(output)
 		switch {
-		case err != nil && found != "":
+		case failure != nil && found != "":
 			return fmt.Sprintf("fails after %v: %s", took, strings.ReplaceAll(found, "|", `\|`)), nil
-		case err != nil:
+		case failure != nil:
 			fmt.Fprintln(os.Stderr, lastLines(output))
-			return "", fmt.Errorf("the row fails in another way: %w", err)
+			return "", fmt.Errorf("the row fails in another way: %w", failure)
 		}
 	}
 	return "", errors.New("the row passes")
