@@ -282,7 +282,7 @@ func TestFailover_NewConnectionBehindASilentOne(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, 4500*time.Millisecond)
 			defer cancel()
 			if _, err := kapi.Create(ctx, "/a", "1"); !same(err, context.DeadlineExceeded) {
-				return fmt.Errorf("Create: %w", err)
+				return fmt.Errorf("create: %w", err)
 			}
 			return nil
 		}},
