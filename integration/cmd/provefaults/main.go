@@ -196,6 +196,7 @@ func (p *proof) runRow(ctx context.Context, r revert) (output string, err error)
 	fmt.Fprintf(os.Stderr, "%s: %s\n", r.name, r.row)
 	cmd := exec.CommandContext(ctx, "sh", "-c", r.row) //nolint:gosec // the rows of the repository's own patches
 	cmd.Dir = filepath.Join(p.worktree, "integration")
+	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -count=1") // a row that passed is run again
 	cmd.WaitDelay = time.Second
 	text, err := cmd.CombinedOutput()
 	if p.all {
