@@ -57,8 +57,12 @@ func Networks() []Network {
 			Why: "there is no other endpoint to which a call could go that waits for an election, or for a slow member",
 		},
 		{
-			Scenarios: []string{connectionsFollower, connectionsLeader, connectionsWatches, resetFollower, resetLeader, resetStrict}, MayFail: 0.05,
+			Scenarios: []string{connectionsFollower, connectionsLeader, connectionsWatches, resetFollower, resetLeader, resetStrict, killFollower}, MayFail: 0.05,
 			Why: "a connection that is new can be broken, too, before the call is through",
+		},
+		{
+			Scenarios: []string{lostAnswer}, MayFail: 0.1,
+			Why: "a call is tried again within a second: where answers take half of it, once only, and that one can be lost, too",
 		},
 	}
 	// One HTTP/2 connection carries all calls, and there is no other endpoint: only

@@ -160,9 +160,16 @@ func (p *proof) main(ctx context.Context) (err error) {
 // prove returns how the row fails with the patch, or an error where it does not.
 func (p *proof) prove(ctx context.Context, r revert) (result string, err error) {
 	if p.baseline {
+<<<<<<< HEAD
 		if output, rowErr := p.runRow(ctx, r); rowErr != nil {
 			fmt.Fprintln(os.Stderr, lastLines(output))
 			return "", fmt.Errorf("the row fails without the patch: %w", rowErr)
+=======
+		output, failure := p.runRow(ctx, r)
+		if failure != nil {
+			fmt.Fprintln(os.Stderr, lastLines(output))
+			return "", fmt.Errorf("the row fails without the patch: %w", failure)
+>>>>>>> w-faults
 		}
 	}
 	if _, err = git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
@@ -174,15 +181,15 @@ func (p *proof) prove(ctx context.Context, r revert) (result string, err error) 
 	}()
 	for range rounds {
 		began := time.Now()
-		output, err := p.runRow(ctx, r)
+		output, failure := p.runRow(ctx, r)
 		took := time.Since(began).Round(time.Second)
 		found := r.fails.FindString(output)
 		switch {
-		case err != nil && found != "":
+		case failure != nil && found != "":
 			return fmt.Sprintf("fails after %v: %s", took, strings.ReplaceAll(found, "|", `\|`)), nil
-		case err != nil:
+		case failure != nil:
 			fmt.Fprintln(os.Stderr, lastLines(output))
-			return "", fmt.Errorf("the row fails in another way: %w", err)
+			return "", fmt.Errorf("the row fails in another way: %w", failure)
 		}
 	}
 	return "", errors.New("the row passes")
@@ -195,6 +202,7 @@ func (p *proof) runRow(ctx context.Context, r revert) (output string, err error)
 	fmt.Fprintf(os.Stderr, "%s: %s\n", r.name, r.row)
 	cmd := exec.CommandContext(ctx, "sh", "-c", r.row) //nolint:gosec // the rows of the repository's own patches
 	cmd.Dir = filepath.Join(p.worktree, "integration")
+	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -count=1") // a row that passed is run again
 	cmd.WaitDelay = time.Second
 	text, err := cmd.CombinedOutput()
 	if p.all {
