@@ -160,16 +160,10 @@ func (p *proof) main(ctx context.Context) (err error) {
 // prove returns how the row fails with the patch, or an error where it does not.
 func (p *proof) prove(ctx context.Context, r revert) (result string, err error) {
 	if p.baseline {
-<<<<<<< HEAD
-		if output, rowErr := p.runRow(ctx, r); rowErr != nil {
-			fmt.Fprintln(os.Stderr, lastLines(output))
-			return "", fmt.Errorf("the row fails without the patch: %w", rowErr)
-=======
 		output, failure := p.runRow(ctx, r)
 		if failure != nil {
 			fmt.Fprintln(os.Stderr, lastLines(output))
 			return "", fmt.Errorf("the row fails without the patch: %w", failure)
->>>>>>> w-faults
 		}
 	}
 	if _, err = git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
