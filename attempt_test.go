@@ -80,7 +80,7 @@ func TestClassify(t *testing.T) {
 		{"once is once after a time-out", result{class: once, sent: true, err: ErrHeaderTimeout}, verdictStop},
 		{"once is once after a failing server", result{class: once, sent: true, status: 500, err: no}, verdictStop},
 		{"once is once after a bad body", result{class: once, sent: true, status: 200, err: badJSON}, verdictStop},
-		// A watch takes the 504 of a proxy that lost its patience for its end.
+		// A 504 of a proxy ends a watch.
 		{"what the action takes for an answer is one", result{class: once, sent: true, status: 500}, verdictDone},
 	}
 	for _, tt := range tests {

@@ -146,7 +146,7 @@ func TestPoolIsForManyGoroutines(t *testing.T) {
 	}
 }
 
-// Within a rank calls go round from the pin; suspects come last, those of a lower
+// Within a rank calls go round from the pin; unhealthy ones come last, those of a lower
 // rank first among themselves.
 func TestRankedListsAreTriedByRank(t *testing.T) {
 	var p endpointPool
@@ -156,10 +156,10 @@ func TestRankedListsAreTriedByRank(t *testing.T) {
 	}
 	list.ranked = true
 	p.replace(list)
-	turns := func(suspects string) string {
+	turns := func(unhealthy string) string {
 		got, tried, view := "", make([]bool, len(list.order)), p.view()
 		isSuspect := func(ep *endpoint) bool {
-			for _, s := range suspects {
+			for _, s := range unhealthy {
 				if ep.base.Host == string(s) {
 					return true
 				}
@@ -172,10 +172,10 @@ func TestRankedListsAreTriedByRank(t *testing.T) {
 		}
 		return got
 	}
-	want := func(suspects, want string) {
+	want := func(unhealthy, want string) {
 		t.Helper()
-		if got := turns(suspects); got != want {
-			t.Errorf("pinned %s, suspects %q: tried %s, want %s", p.view().at(0).name, suspects, got, want)
+		if got := turns(unhealthy); got != want {
+			t.Errorf("pinned %s, unhealthy %q: tried %s, want %s", p.view().at(0).name, unhealthy, got, want)
 		}
 	}
 	want("", "abcd")

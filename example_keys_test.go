@@ -45,7 +45,7 @@ func ExampleKeysAPI_get() {
 }
 
 // Change a value that others change as well: read it, set it on condition that
-// it is still what was read, and begin anew when it is not.
+// it is still what was read, and begin again when it is not.
 func ExampleKeysAPI_set_compareAndSwap() {
 	server := newExampleServer()
 	defer server.Close()
@@ -174,7 +174,7 @@ func ExampleKeysAPI_set_refresh() {
 	refresh := &client.SetOptions{TTL: 30 * time.Second, Refresh: true, PrevExist: client.PrevExist}
 	resp, err = kapi.Set(ctx, "/services/web/a", "", refresh)
 	if client.IsKeyNotFound(err) {
-		fmt.Println("expired meanwhile: set it anew, with its value")
+		fmt.Println("expired meanwhile: set it again, with its value")
 		return
 	}
 	if err != nil {

@@ -47,7 +47,7 @@ type fakeAnswer struct {
 	body    string
 	breaks  error // ends the body in place of EOF
 	stalls  bool  // the body does not end until the request's context does
-	endless bool  // the body begins anew, for ever
+	endless bool  // the body begins again, for ever
 
 	http1     bool          // the reply comes by HTTP/1.1, and not by a protocol with pings
 	bodyAfter time.Duration // the body comes, or ends, so much later than the header

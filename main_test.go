@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 
 // leakedGoroutines gives the stacks of the goroutines that are still there when
 // they have had time to end, those of the runtime and of package testing aside.
-func leakedGoroutines(patience time.Duration) string {
-	deadline := time.NewTimer(patience)
+func leakedGoroutines(timeout time.Duration) string {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -17,10 +17,10 @@ import (
 )
 
 // A lower priority is asked only while all of the higher ones are down, and left
-// when one of them is well again.
+// when one of them is healthy again.
 func TestSRVPrioritiesHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(3, 1, "backup.example.com."), srv(1, 1, "first.example.com."), srv(2, 1, "second.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(3, 1, "backup.example.com."), srv(1, 1, "first.example.com."), srv(2, 1, "second.example.com."))
 		s.wantGet(t, "first")
 		s.turn(false, "first")
 		s.wantGet(t, "first second")
@@ -42,7 +42,7 @@ func TestSRVPrioritiesHold(t *testing.T) {
 
 func TestSyncLooksTheRecordsUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
 		s.members = membersReply("https://b.example.com:1 https://member.example.com:1", "https://a.example.com:1")
 		want := func(want ...string) {
 			t.Helper()
@@ -108,7 +108,7 @@ func TestSyncLooksTheRecordsUpAgain(t *testing.T) {
 // A client that has found https endpoints does not come to http ones: not by
 // records, not by members.
 func TestSRVClientStaysWithHTTPS(t *testing.T) {
-	s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+	s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 	s.members = membersReply("https://a.example.com:1 http://a.example.com:1", "http://m.example.com:1")
 	s.dns.set(secureName)
 	s.dns.set(plainName, srv(1, 1, "a.example.com."))
@@ -147,7 +147,7 @@ func TestSRVClient_dropsHTTPMembersForHTTPS(t *testing.T) {
 
 // The leader comes before all priorities, where that is what is wanted.
 func TestSRVLeaderGoesBeforePriorities(t *testing.T) {
-	s := newSRVStage(t, client.Config{SelectionMode: client.EndpointSelectionPrioritizeLeader}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+	s := newSRVScenario(t, client.Config{SelectionMode: client.EndpointSelectionPrioritizeLeader}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
 	s.leader = `{"id":"1","name":"b","peerURLs":[],"clientURLs":["https://b.example.com:1"]}`
 	s.wantGet(t, "a b")
 	s.wantGet(t, "b")
@@ -155,7 +155,7 @@ func TestSRVLeaderGoesBeforePriorities(t *testing.T) {
 
 // The password does not follow a record that is forged later.
 func TestSyncKeepsTheListWhenATargetIsSpoofed(t *testing.T) {
-	s := newSRVStage(t, client.Config{Username: "root", Password: "pw"}, srv(1, 1, "a.example.com."))
+	s := newSRVScenario(t, client.Config{Username: "root", Password: "pw"}, srv(1, 1, "a.example.com."))
 	s.members = membersReply("https://a.example.com:1")
 	for _, records := range [][]dnsmessage.SRVResource{{srv(1, 1, "a.evil.org.")}, {srv(1, 1, "a.example.com."), srv(0, 1, "a.evil.org.")}, nil} {
 		s.dns.set(secureName, records...)
@@ -171,7 +171,7 @@ func TestSyncKeepsTheListWhenATargetIsSpoofed(t *testing.T) {
 
 func TestCallThatFailedEverywhereLooksTheRecordsUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
 		s.wantGet(t, "a")
 		s.turn(false, "a", "b")
 		s.dns.set(secureName, srv(1, 1, "b.example.com."), srv(2, 1, "c.example.com."))
@@ -192,7 +192,7 @@ func TestCallThatFailedEverywhereLooksTheRecordsUpAgain(t *testing.T) {
 // Among the endpoints that were just found, one that is slow is left in time.
 func TestNewEndpointThatIsSlowIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."), srv(2, 1, "b.example.com."))
 		s.turn(false, "a", "b")
 		s.dns.set(secureName, srv(1, 1, "slow.example.com."), srv(2, 1, "c.example.com."), srv(3, 1, "b.example.com."))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -207,7 +207,7 @@ func TestNewEndpointThatIsSlowIsLeft(t *testing.T) {
 // SetEndpoints counts, and not a look-up that was on its way.
 func TestSetEndpointsGoesBeforeALookUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 		s.members = membersReply("https://mine.example.com:1")
 		s.dns.set(secureName, srv(1, 1, "b.example.com."))
 		s.dns.slowDown(time.Second)
@@ -232,7 +232,7 @@ func TestSetEndpointsGoesBeforeALookUp(t *testing.T) {
 // one from it.
 func TestCancelledLookUpDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 		s.turn(false, "a")
 		s.dns.set(secureName, srv(1, 1, "b.example.com."))
 		s.dns.slowDown(time.Second)
@@ -247,7 +247,7 @@ func TestCancelledLookUpDoesNotCount(t *testing.T) {
 
 func TestFailedCallLooksUpAtMostOnceAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 		s.turn(false, "a")
 		lookups := func() int {
 			n, _ := s.dns.count()
@@ -283,7 +283,7 @@ func TestFailedCallLooksUpAtMostOnceAPause(t *testing.T) {
 		if want := []int{1, 3, 7, 15, 31, 63}; !slices.Equal(times, want) {
 			t.Errorf("looked up after %v seconds, want %v", times, want)
 		}
-		// News begin it all anew.
+		// New records begin again from the first pause.
 		s.dns.set(secureName, srv(1, 1, "b.example.com."))
 		pass(time.Minute)
 		s.wantGet(t, "a b")
@@ -299,7 +299,7 @@ func TestFailedCallLooksUpAtMostOnceAPause(t *testing.T) {
 // was not sent does.
 func TestConditionalWriteGoesToNewEndpointsOnlyWhenItWasNotSent(t *testing.T) {
 	for _, sent := range []bool{true, false} {
-		s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+		s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 		s.turn(false, "a")
 		s.breaks = sent
 		s.dns.set(secureName, srv(1, 1, "b.example.com."))
@@ -316,7 +316,7 @@ func TestConditionalWriteGoesToNewEndpointsOnlyWhenItWasNotSent(t *testing.T) {
 func TestFailedCallDoesNotWaitForDNSForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for deadline, want := range map[time.Duration]time.Duration{time.Minute: 2 * time.Second, time.Second: time.Second / 2, 0: 300 * time.Millisecond} {
-			s := newSRVStage(t, client.Config{}, srv(1, 1, "a.example.com."))
+			s := newSRVScenario(t, client.Config{}, srv(1, 1, "a.example.com."))
 			s.turn(false, "a")
 			s.dns.fail(secureName, 0, true)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -338,7 +338,7 @@ func TestFailedCallDoesNotWaitForDNSForLong(t *testing.T) {
 
 // Many callers, Sync and records that change all the time.
 func TestRediscoveryIsForManyGoroutines(t *testing.T) {
-	s := newSRVStage(t, client.Config{SelectionMode: client.EndpointSelectionPrioritizeLeader}, srv(1, 1, "a.example.com."))
+	s := newSRVScenario(t, client.Config{SelectionMode: client.EndpointSelectionPrioritizeLeader}, srv(1, 1, "a.example.com."))
 	s.members = membersReply("https://a.example.com:1", "https://m.example.com:1")
 	var wg sync.WaitGroup
 	for i := range 6 {

@@ -193,7 +193,7 @@ func TestRenewal_IdleWatch(t *testing.T) {
 }
 
 // In a busy store the history does not reach back to where an idle watch began. As
-// long as its connection is alive, nothing is lost and nobody is told otherwise.
+// long as its connection is alive, nothing is lost, and there is no error.
 func TestRenewal_BusyStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newFakeNetwork()

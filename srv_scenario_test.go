@@ -28,8 +28,8 @@ type srvStage struct {
 	leader  string // answers who that is; empty: nobody
 }
 
-// newSRVStage makes a stage of https records.
-func newSRVStage(t *testing.T, cfg client.Config, records ...dnsmessage.SRVResource) *srvStage {
+// newSRVScenario returns a scenario of https records.
+func newSRVScenario(t *testing.T, cfg client.Config, records ...dnsmessage.SRVResource) *srvStage {
 	t.Helper()
 	s := &srvStage{dns: newDNSServer(t, srvRecords{secureName: records}), down: map[string]bool{}}
 	answer := func(ok string) func(req *http.Request) fakeAnswer {

@@ -347,7 +347,7 @@ func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 			get()
 		}
 		if n := len(s.probed()); n != 5 {
-			t.Errorf("%d probes of the suspect in a minute, want 5", n)
+			t.Errorf("%d probes of the unhealthy endpoint in a minute, want 5", n)
 		}
 		// No call but the first has paid for it.
 		if n := len(s.seen()); n != 62 {
@@ -363,7 +363,7 @@ func TestSuspectIsClearedByABackgroundProbe(t *testing.T) {
 			get()
 		}
 		if n := len(s.probed()) - before; n != 0 {
-			t.Errorf("%d probes of what is well again", n)
+			t.Errorf("%d probes of what is healthy again", n)
 		}
 	})
 }

@@ -18,10 +18,10 @@ func (w *witness) naming(name string) *client.Trace {
 	return &client.Trace{
 		AttemptStart:      func(a client.AttemptInfo) { w.say("%s start %d", name, a.Number) },
 		AttemptDone:       func(r client.AttemptResult) { w.say("%s %s %d", name, r.Verdict, r.Number) },
-		EndpointUnhealthy: func(client.HealthInfo) { w.say("%s suspect", name) },
+		EndpointUnhealthy: func(client.HealthInfo) { w.say("%s unhealthy", name) },
 		EndpointHealthy:   func(client.HealthInfo) { w.say("%s clear", name) },
 		ProbeDone:         func(client.ProbeInfo) { w.say("%s probe", name) },
-		WatchRestarted:    func(client.WatchRestartInfo) { w.say("%s rearm", name) },
+		WatchRestarted:    func(client.WatchRestartInfo) { w.say("%s restart", name) },
 		SyncDone:          func(client.SyncInfo) { w.say("%s sync", name) },
 	}
 }
@@ -40,7 +40,7 @@ func TestTracesOfAContext(t *testing.T) {
 	want := []string{
 		"config start 1", "outer start 1", "inner start 1",
 		"config next 1", "outer next 1", "inner next 1",
-		"config suspect", "outer suspect", "inner suspect",
+		"config unhealthy", "outer unhealthy", "inner unhealthy",
 		"config start 2", "outer start 2", "inner start 2",
 		"config answered 2", "outer answered 2", "inner answered 2",
 	}
@@ -70,9 +70,9 @@ func TestTraceOfAContextOnly(t *testing.T) {
 		if got, err := follow(ctx, client.NewKeysAPI(&countingClient{Client: c}), 1, nil); err != nil || len(got) != 1 {
 			t.Errorf("got %v, %v", got, err)
 		}
-		wantLines(t, w.seen(), "mine start 1", "mine next 1", "mine suspect", "mine sync",
+		wantLines(t, w.seen(), "mine start 1", "mine next 1", "mine unhealthy", "mine sync",
 			"mine start 1", "mine answered 1", "mine clear", "mine sync",
-			"mine start 1", "mine next 1", "mine suspect", "mine rearm",
+			"mine start 1", "mine next 1", "mine unhealthy", "mine restart",
 			"mine start 1", "mine cancelled 1")
 	})
 }
@@ -93,7 +93,7 @@ func TestTraceOfEventsOnAnyKeysAPI(t *testing.T) {
 			break
 		}
 		// What follows is of the end of the script, which is read ahead.
-		if seen := w.seen(); len(seen) == 0 || !strings.HasPrefix(seen[0], "rearm /a b/../c after 50ms: client: etcd cluster is unavailable") {
+		if seen := w.seen(); len(seen) == 0 || !strings.HasPrefix(seen[0], "restart /a b/../c after 50ms: client: etcd cluster is unavailable") {
 			t.Errorf("called with %q", seen)
 		}
 	})

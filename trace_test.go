@@ -60,10 +60,10 @@ func (w *witness) trace() *client.Trace {
 			}
 			w.say("%d. %s %s, %s, %d, %s, %d redirects: %v", r.Number, r.Verdict, r.Endpoint, sent, r.StatusCode, r.Duration, r.Redirects, r.Err)
 		},
-		EndpointUnhealthy: func(s client.HealthInfo) { w.say("suspect %s: %v", s.Endpoint, s.Err) },
+		EndpointUnhealthy: func(s client.HealthInfo) { w.say("unhealthy %s: %v", s.Endpoint, s.Err) },
 		EndpointHealthy:   func(s client.HealthInfo) { w.say("clear %s %v", s.Endpoint, s.Err) },
 		ProbeDone:         func(p client.ProbeInfo) { w.say("probe %s: %s, %s", p.Endpoint, p.Result, p.Duration) },
-		WatchRestarted:    func(r client.WatchRestartInfo) { w.say("rearm %s after %s: %v", r.Path, r.Pause, r.Err) },
+		WatchRestarted:    func(r client.WatchRestartInfo) { w.say("restart %s after %s: %v", r.Path, r.Pause, r.Err) },
 		SyncDone: func(s client.SyncInfo) {
 			w.say("sync to %s, %s, retry %s: %v", strings.Join(s.Endpoints, " "), s.Duration, s.Retry, s.Err)
 		},
@@ -124,11 +124,11 @@ func TestTrace(t *testing.T) {
 			},
 		},
 		{
-			why: "not sent, and well again elsewhere", call: create, answers: []fakeAnswer{{notSent: true, err: refused}, {body: setReply}},
+			why: "not sent, and answered elsewhere", call: create, answers: []fakeAnswer{{notSent: true, err: refused}, {body: setReply}},
 			want: []string{
 				"1. PUT http://a /v2/keys/a at-most-once",
 				"1. next http://a, not sent, 0, 0s, 0 redirects: dial tcp: refused",
-				"suspect http://a: dial tcp: refused",
+				"unhealthy http://a: dial tcp: refused",
 				"2. PUT http://b /v2/keys/a at-most-once",
 				"2. answered http://b, sent, 200, 0s, 0 redirects:",
 			},
@@ -138,7 +138,7 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. PUT http://a /v2/keys/a at-most-once",
 				"1. stop http://a, sent, 0, 0s, 0 redirects: EOF",
-				"suspect http://a: EOF",
+				"unhealthy http://a: EOF",
 			},
 		},
 		{
@@ -146,10 +146,10 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. GET http://a /v2/keys/a read",
 				"1. next http://a, sent, 503, 0s, 0 redirects: client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)",
-				"suspect http://a: client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)",
+				"unhealthy http://a: client: http://a: 503 Service Unavailable: unexpected reply (perhaps etcd has no leader)",
 				"2. GET http://b /v2/keys/a read",
 				"2. next http://b, sent, 500, 0s, 0 redirects: 300: Raft Internal Error (etcdserver: request timed out) [0]",
-				"suspect http://b: 300: Raft Internal Error (etcdserver: request timed out) [0]",
+				"unhealthy http://b: 300: Raft Internal Error (etcdserver: request timed out) [0]",
 			},
 		},
 		{
@@ -166,7 +166,7 @@ func TestTrace(t *testing.T) {
 				"probe http://b: good, 0s",
 				"probe http://a: none, 2s",
 				"1. next http://a, sent, 0, 4s, 0 redirects: client: the endpoint has stopped answering",
-				"suspect http://a: client: the endpoint has stopped answering",
+				"unhealthy http://a: client: the endpoint has stopped answering",
 				"2. GET http://b /v2/keys/a read",
 				"2. answered http://b, sent, 200, 0s, 0 redirects:",
 			},
@@ -200,8 +200,8 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. GET http://a /v2/keys/a read poll",
 				"1. idle http://a, sent, 200, 0s, 0 redirects:",
-				"suspect http://a: body broke off: unexpected EOF",
-				"rearm /v2/keys/a after 50ms:",
+				"unhealthy http://a: body broke off: unexpected EOF",
+				"restart /v2/keys/a after 50ms:",
 				"1. GET http://b /v2/keys/a read poll",
 				"1. answered http://b, sent, 200, 0s, 0 redirects:",
 			},
@@ -211,11 +211,11 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. GET http://a /v2/keys/a read poll",
 				"1. next http://a, not sent, 0, 0s, 0 redirects: dial tcp: refused",
-				"suspect http://a: dial tcp: refused",
-				"rearm /v2/keys/a after 50ms: client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused",
+				"unhealthy http://a: dial tcp: refused",
+				"restart /v2/keys/a after 50ms: client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused",
 				"1. GET http://a /v2/keys/a read poll",
 				"1. next http://a, not sent, 0, 0s, 0 redirects: dial tcp: refused",
-				"rearm /v2/keys/a after 100ms: client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused",
+				"restart /v2/keys/a after 100ms: client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused",
 				"1. GET http://a /v2/keys/a read poll",
 				"1. cancelled http://a, sent, 200, 0s, 0 redirects: context canceled", // one event was enough
 			},
@@ -227,7 +227,7 @@ func TestTrace(t *testing.T) {
 			want: []string{
 				"1. GET http://a /v2/members read",
 				"1. next http://a, not sent, 0, 0s, 0 redirects: dial tcp: refused",
-				"suspect http://a: dial tcp: refused",
+				"unhealthy http://a: dial tcp: refused",
 				"sync to http://a, 0s, retry 1s: client: etcd cluster is unavailable or misconfigured; error #0: http://a: dial tcp: refused",
 				"1. GET http://a /v2/members read",
 				"1. next http://a, sent, 200, 0s, 0 redirects: client: http://a: 200 OK: not the JSON of an etcd reply: body \"{}\"",

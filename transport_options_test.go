@@ -56,7 +56,7 @@ func TestNewTransportRefuses(t *testing.T) {
 		"a negative handshake":            {client.TransportOptions{TLSHandshakeTimeout: -time.Second}, []string{"TLSHandshakeTimeout", "-1s", "negative"}},
 		"a negative idle time":            {client.TransportOptions{IdleConnTimeout: -1}, []string{"IdleConnTimeout", "negative"}},
 		"a negative ping":                 {client.TransportOptions{HTTP2PingInterval: -1}, []string{"HTTP2PingInterval", "negative"}},
-		"a negative patience":             {client.TransportOptions{HTTP2PingTimeout: -1}, []string{"HTTP2PingTimeout", "negative"}},
+		"a negative ping timeout":         {client.TransportOptions{HTTP2PingTimeout: -1}, []string{"HTTP2PingTimeout", "negative"}},
 		"a negative pool":                 {client.TransportOptions{MaxIdleConnsPerHost: -1}, []string{"MaxIdleConnsPerHost", "negative"}},
 		"a negative pool for all":         {client.TransportOptions{MaxIdleConns: -1}, []string{"MaxIdleConns", "negative"}},
 		"a negative bound":                {client.TransportOptions{MaxConnsPerHost: -1}, []string{"MaxConnsPerHost", "negative"}},

@@ -147,7 +147,7 @@ func TestTransportReloadsTheClientCertificate(t *testing.T) {
 }
 
 // What TLSConfig gives has the options of the transport and follows the files of the
-// client certificate; it is made anew for other authorities.
+// client certificate; it is made again for other authorities.
 func TestTransportTLSConfig(t *testing.T) {
 	before, after := newAuthority(t, "before"), newAuthority(t, "after")
 	signer := before
