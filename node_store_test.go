@@ -62,9 +62,6 @@ func TestNodeStore_KeepsLittleAlive(t *testing.T) {
 	}
 	nearlyLong := func(int) string { return strings.Repeat("v", maxShared-20) }
 	tree := func(n, dirs int, value func(int) string) func() []byte {
-		if RaceDetector && n > 10_000 {
-			n, dirs = n/8, dirs/8 // for the sake of time
-		}
 		return func() []byte { return treeJSON(n, dirs, value) }
 	}
 	lone := func(n *Node) *Node { return n }
