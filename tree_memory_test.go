@@ -23,10 +23,7 @@ func allocatedBy(f func() error) (int64, error) {
 // TestTreeDecoder_MemoryOverTheBound: what is refused for its size costs at most 2.2
 // times the bound until then.
 func TestTreeDecoder_MemoryOverTheBound(t *testing.T) {
-	bound := 8 << 20
-	if RaceDetector {
-		bound = 1 << 20 // for the sake of time; what counts is the ratio
-	}
+	const bound = 8 << 20
 	begin := func(text string, then io.Reader) io.Reader { return io.MultiReader(strings.NewReader(text), then) }
 	inNodes := `{"action":"get","node":{"key":"/d","dir":true,"nodes":[{"key":"/d/a","value":"x"}`
 	nearlyAll := strings.Repeat("v", bound*9/10)
@@ -68,13 +65,13 @@ func TestTreeDecoder_MemoryOverTheBound(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
 			got, err := allocatedBy(func() error {
-				_, _, err := decodeTreeFrom(tt.body, int64(bound))
+				_, _, err := decodeTreeFrom(tt.body, bound)
 				return err
 			})
 			if !isTooLarge(err) && !errors.Is(err, ErrInvalidJSON) {
 				t.Fatalf("got error %v", err)
 			}
-			ratio := float64(got) / float64(bound)
+			ratio := float64(got) / bound
 			t.Logf("%.2f times the bound: %v", ratio, err)
 			if ratio > 2.2 {
 				t.Errorf("it costs %.2f times the bound, want at most 2.2", ratio)
