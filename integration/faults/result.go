@@ -105,7 +105,7 @@ func (lr *LoadResult) firstErrors() string {
 
 // grace is what a call may take beyond its bound on a machine that has other
 // things to do.
-const grace = time.Second
+const grace = 2500 * time.Millisecond
 
 // judge makes the assertions.
 func (r *Result) judge() {
