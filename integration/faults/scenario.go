@@ -123,7 +123,7 @@ func (r Row) Run(ctx context.Context, server harness.Server, length time.Duratio
 		network.close()
 		err = errors.Join(err, c.Close())
 	}()
-	s, err := newEnv(c, network, sc.StrictWrites) //nolint:contextcheck // files of certificates are read in the background
+	s, err := newEnv(c, network, sc.StrictWrites)
 	if err != nil {
 		return nil, err
 	}

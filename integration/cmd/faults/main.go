@@ -75,7 +75,7 @@ func (o options) rows() (rows []faults.Row, err error) {
 }
 
 func (o options) main(ctx context.Context) error {
-	rows, err := o.rows() //nolint:contextcheck // files of certificates are read in the background
+	rows, err := o.rows()
 	if err != nil {
 		return err
 	}
