@@ -66,9 +66,9 @@ const (
 	settlePause = 10 * time.Millisecond
 )
 
-// idleWatchGoroutines are the caller's, the connection's two, and the request's: while
-// that waits, the caller's renews it.
-const idleWatchGoroutines = 4
+// idleWatchGoroutines are the caller's and the connection's two: what renews an idle
+// watch is a timer, and a goroutine only while it does.
+const idleWatchGoroutines = 3
 
 // watcherIdle counts the goroutines of a watch that waits.
 func watcherIdle(ctx context.Context, b *Bench) ([]Line, error) {
