@@ -71,7 +71,7 @@ func newNamedServer(t *testing.T, http2 bool) *namedServer {
 	return n
 }
 
-// seen gives what was dialled, and what came.
+// seen returns what was dialled, and what came.
 func (n *namedServer) seen() ([]string, []visit) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -122,7 +122,7 @@ func isExcepted(line string) bool {
 	return slices.ContainsFunc(apiExceptions, func(e apiException) bool { return slices.Contains(e.historic, line) })
 }
 
-// missingFrom gives the lines that are not in others.
+// missingFrom returns the lines that are not in others.
 func missingFrom(lines, others []string) []string {
 	var missing []string
 	for _, line := range lines {
@@ -180,7 +180,7 @@ func typecheckedPackage(t *testing.T) *types.Package {
 	return pkg
 }
 
-// listPackages gives the source files of the package at path, and where the
+// listPackages returns the source files of the package at path, and where the
 // compiled form of each package is that it depends on.
 func listPackages(t *testing.T, path string) (files []string, exports map[string]string) {
 	t.Helper()

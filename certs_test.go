@@ -65,7 +65,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	return &authority{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// issue gives a certificate and its key for the name, which is a host as well; an
+// issue returns a certificate and its key for the name, which is a host as well; an
 // empty one is for 127.0.0.1 alone.
 func (a *authority) issue(t *testing.T, name string) (certPEM, keyPEM []byte) {
 	t.Helper()

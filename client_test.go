@@ -29,7 +29,7 @@ func (a foreignAction) HTTPRequest(ep url.URL) *http.Request {
 	return req
 }
 
-// hosts gives the hosts of the requests so far.
+// hosts returns the hosts of the requests so far.
 func hosts(f *fakeTransport) []string {
 	var hosts []string
 	for _, r := range f.seen() {

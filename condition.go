@@ -288,7 +288,7 @@ func isApplied(err error) bool {
 	return !errors.Is(err, ErrClusterUnavailable) && errors.As(err, &reply) && isSuccess(reply.StatusCode)
 }
 
-// asUnknown gives an error that says so: a context that ended during a write does
+// asUnknown returns an error that says so: a context that ended during a write does
 // not.
 func asUnknown(err error) error {
 	if !isContextError(err) {

@@ -120,7 +120,7 @@ func resettingServer(t *testing.T, say string) (string, *atomic.Int32) {
 	return fmt.Sprintf("http://%s/base", l.Addr()), &asked
 }
 
-// healthyServer gives the good answer of m below its base path, and counts.
+// healthyServer returns the good answer of m below its base path, and counts.
 func healthyServer(t *testing.T, m contractMethod) (string, *atomic.Int32) {
 	t.Helper()
 	var asked atomic.Int32

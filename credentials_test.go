@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// userOf gives "user:password" of a recorded request, or "" when it has none.
+// userOf returns "user:password" of a recorded request, or "" when it has none.
 func userOf(t *testing.T, r fakeRequest) string {
 	t.Helper()
 	if r.header.Get("Authorization") == "" {
@@ -22,7 +22,7 @@ func userOf(t *testing.T, r fakeRequest) string {
 	return user + ":" + password
 }
 
-// usersByHost gives for each request so far who it says it is of.
+// usersByHost returns for each request so far who it says it is of.
 func usersByHost(t *testing.T, f *fakeTransport) []string {
 	t.Helper()
 	users := make([]string, len(f.seen()))

@@ -102,7 +102,7 @@ func TestSRVWithCredentials(t *testing.T) {
 	}
 }
 
-// firstAsked gives the host that a new call goes to first.
+// firstAsked returns the host that a new call goes to first.
 func firstAsked(t *testing.T, f *fakeTransport, c client.Client) string {
 	t.Helper()
 	before := len(f.seen())
@@ -113,14 +113,14 @@ func firstAsked(t *testing.T, f *fakeTransport, c client.Client) string {
 	return hostOf(f.seen()[before])
 }
 
-// hostOf gives the first part of the host that a request went to.
+// hostOf returns the first part of the host that a request went to.
 func hostOf(r fakeRequest) string {
 	_, host, _ := strings.Cut(r.url, "://")
 	name, _, _ := strings.Cut(host, ".")
 	return name
 }
 
-// hostsSince gives the hosts that have been asked since the first n requests.
+// hostsSince returns the hosts that have been asked since the first n requests.
 func hostsSince(f *fakeTransport, n int) string {
 	var hosts []string
 	for _, r := range f.seen()[n:] {

@@ -132,7 +132,7 @@ func (s *dnsServer) slowDown(by time.Duration) {
 	s.slow = by
 }
 
-// setHost gives the name the address 127.0.0.1.
+// setHost returns the name the address 127.0.0.1.
 func (s *dnsServer) setHost(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,14 +146,14 @@ func (s *dnsServer) fail(name string, code dnsmessage.RCode, silent bool) {
 	s.rcodes[name], s.silent[name] = code, silent
 }
 
-// names gives what was asked for so far.
+// names returns what was asked for so far.
 func (s *dnsServer) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// count gives how many questions came, and how many of them over streams.
+// count returns how many questions came, and how many of them over streams.
 func (s *dnsServer) count() (queries, overTCP int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func (s *dnsServer) serveStream(conn net.Conn) {
 	}
 }
 
-// answer gives the answer, without its records where it would be larger than
+// answer returns the answer, without its records where it would be larger than
 // limit, or nil for none at all.
 func (s *dnsServer) answer(query []byte, limit int) []byte {
 	var m dnsmessage.Message

@@ -45,7 +45,7 @@ var (
 	docsTestName = regexp.MustCompile("`((?:Test|Example|Fuzz)[A-Z]\\w*)`")
 )
 
-// prose gives the lines of a document that are no code, and their numbers.
+// prose returns the lines of a document that are no code, and their numbers.
 func prose(text string, visit func(number int, line string)) {
 	inBlock := false
 	for i, line := range strings.Split(text, "\n") {
@@ -57,7 +57,7 @@ func prose(text string, visit func(number int, line string)) {
 	}
 }
 
-// anchors gives the anchors of a document's headings, as GitHub makes them.
+// anchors returns the anchors of a document's headings, as GitHub makes them.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	prose(text, func(_ int, line string) {
@@ -83,7 +83,7 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// brokenLinks gives the links of a document that lead to no file or heading of
+// brokenLinks returns the links of a document that lead to no file or heading of
 // the checkout. Those to other places are not followed.
 func brokenLinks(t *testing.T, file, text string) []string {
 	t.Helper()

@@ -38,7 +38,7 @@ func sources(t *testing.T, patterns ...string) (*token.FileSet, []*ast.File) {
 	return fset, parsed
 }
 
-// undocumented gives the exported names of a file that have no comment: what
+// undocumented returns the exported names of a file that have no comment: what
 // the linters look at, and fields and the methods of interfaces as well. The
 // comment of a field, or of the name of a constant, may be that of the line
 // above, and that of a group of constants or variables speaks for all.
@@ -165,7 +165,7 @@ var N int
 
 var unresolvedLink = regexp.MustCompile(`\[\*?(\w+\.)*[A-Z]\w*\]`)
 
-// deadLinks gives the words in brackets of a package's comments that look like
+// deadLinks returns the words in brackets of a package's comments that look like
 // links to names and lead nowhere. Comments of fields and of the methods of
 // interfaces are left out: they are shown as they are.
 func deadLinks(p *doc.Package) []string {

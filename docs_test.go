@@ -73,7 +73,7 @@ type docsBlock struct {
 
 func (b docsBlock) isProgram() bool { return strings.HasPrefix(b.text, "package main\n") }
 
-// docsBlocks gives the blocks of Go of a document.
+// docsBlocks returns the blocks of Go of a document.
 func docsBlocks(file, text string) ([]docsBlock, error) {
 	var blocks []docsBlock
 	var given strings.Builder
@@ -111,7 +111,7 @@ func docsBlocks(file, text string) ([]docsBlock, error) {
 	return blocks, nil
 }
 
-// source gives the block as a Go file, whose errors are reported at the block's
+// source returns the block as a Go file, whose errors are reported at the block's
 // lines.
 func (b docsBlock) source() (string, error) {
 	at := fmt.Sprintf("//line %s:%d\n", b.file, b.line)

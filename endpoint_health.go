@@ -255,7 +255,7 @@ type probe struct {
 	result  probeResult
 }
 
-// probeUserAgent tells probes from calls in the logs of servers.
+// probeUserAgent distinguishes probes from calls in the logs of servers.
 const probeUserAgent = "etcd-client-probe"
 
 // prober asks endpoints whether they are alive.
@@ -419,7 +419,7 @@ func (p *prober) question(ctx context.Context, ep *endpoint, timeout time.Durati
 	return found
 }
 
-// get makes one request. It ends with ctx.
+// get sends one request. It ends with ctx.
 func (p *prober) get(ctx context.Context, ep *endpoint, path string) probeResult {
 	transport, discard := p.newTransport(ep)
 	defer discard()

@@ -466,7 +466,7 @@ func (s *pollSource) follow(ctx context.Context, take func(*Response) bool) erro
 	}
 }
 
-// stream makes one request for a stream of events.
+// stream sends one request for a stream of events.
 func (s *pollSource) stream(ctx context.Context, take func(*Response) bool) (err error) {
 	s.dense = 0
 	if own, ok := s.client.(*httpClusterClient); ok {
@@ -546,7 +546,7 @@ func (s *pollSource) endAhead() {
 	s.ahead = nil
 }
 
-// single makes one request for an event.
+// single sends one request for an event.
 func (s *pollSource) single(ctx context.Context, take func(*Response) bool) error {
 	before := s.watch.next
 	event, err := s.watch.once(ctx, s.client)

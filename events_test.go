@@ -31,7 +31,7 @@ func streamAt(index uint64, events ...uint64) fakeAnswer {
 	return a
 }
 
-// follow gives what the loop sees, as "kind index" and the error that ends it,
+// follow returns what the loop sees, as "kind index" and the error that ends it,
 // until it has seen n events.
 func follow(ctx context.Context, kapi client.KeysAPI, n int, opts *client.EventsOptions) (seen []string, last error) {
 	for event, err := range client.Events(ctx, kapi, "/a", opts) {

@@ -71,7 +71,7 @@ func ExampleEvents_tree() {
 	// at set map[/jobs/1:running /jobs/2:queued]
 }
 
-// childrenOf gives none for a directory that does not exist.
+// childrenOf returns none for a directory that does not exist.
 func childrenOf(dir *client.Node) client.Nodes {
 	if dir == nil {
 		return nil

@@ -251,7 +251,7 @@ func (s *exampleServer) record(event *client.Response) *client.Response {
 	return event
 }
 
-// tree gives the node at key with its children, in the order of their keys.
+// tree returns the node at key with its children, in the order of their keys.
 func (s *exampleServer) tree(key string, recursive bool) *client.Node {
 	n := &client.Node{Dir: true}
 	if key != "/" {

@@ -78,7 +78,7 @@ func isReadError(err error) bool {
 	return errors.As(err, &broken)
 }
 
-// exchange makes attempts: one request to one endpoint, with the redirects that
+// exchange carries out attempts: one request to one endpoint, with the redirects that
 // it is answered by. It knows no other endpoint, except that a redirect may lead
 // to one.
 type exchange struct {
@@ -127,7 +127,7 @@ func (x *exchange) do(ctx context.Context, ep *endpoint, op operation, info *cal
 	}
 }
 
-// try makes one request to where the route has come to. last is the redirect that
+// try sends one request to where the route has come to. last is the redirect that
 // led there.
 func (x *exchange) try(ctx context.Context, ep *endpoint, op operation, info *callInfo, terms stallTerms, rt *route, last *reply) exchanged {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -159,7 +159,7 @@ type attempt struct {
 	between  phase         // what is waited for after a part of the body has come
 }
 
-// run makes the request and reads its reply.
+// run sends the request and reads its reply.
 func (a *attempt) run(ctx context.Context, req *http.Request, op operation, terms stallTerms) exchanged {
 	e := exchanged{began: time.Now()}
 	a.stall.start(ctx, a, terms, e.began)

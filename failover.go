@@ -308,7 +308,7 @@ func (s *callState) mayRepeat(res *result) bool {
 	}
 }
 
-// leave makes the i-th endpoint unhealthy and the one behind it the next call's
+// leave marks the i-th endpoint unhealthy and the one behind it the next call's
 // first.
 func (s *callState) leave(ctx context.Context, i int, why error) {
 	s.client.markUnhealthy(ctx, s.view.at(i), why, 0)

@@ -84,14 +84,14 @@ func script(tb testing.TB, answers ...fakeAnswer) *fakeTransport {
 	})
 }
 
-// seen gives the requests so far, probes left out.
+// seen returns the requests so far, probes left out.
 func (f *fakeTransport) seen() []fakeRequest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]fakeRequest(nil), f.requests...)
 }
 
-// probed gives the probes so far.
+// probed returns the probes so far.
 func (f *fakeTransport) probed() []fakeRequest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,7 +127,7 @@ const healthy = `{"health":"true"}`
 // isProbe reports whether a request only asks whether an endpoint is there.
 func isProbe(header http.Header) bool { return header.Get("User-Agent") == "etcd-client-probe" }
 
-// lines gives the requests so far as "METHOD url body".
+// lines returns the requests so far as "METHOD url body".
 func (f *fakeTransport) lines() []string {
 	var lines []string
 	for _, r := range f.seen() {

@@ -145,7 +145,7 @@ func build(t *testing.T, args ...string) {
 	}
 }
 
-// run gives what the program prints, to standard output and standard error.
+// run returns what the program prints, to standard output and standard error.
 func run(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	// A proxy of the environment is not for a server of the test.

@@ -45,7 +45,7 @@ var (
 	errHeaderHeldBack = errors.New("client: the header of the watch is held back")
 )
 
-// liveness tells endpoints that are slow from endpoints that are dead.
+// liveness distinguishes endpoints that are slow from endpoints that are dead.
 type liveness struct {
 	interval time.Duration // Config.StallInterval; 0: off
 	prober   prober
@@ -126,7 +126,7 @@ func (d *stallDetector) start(ctx context.Context, a *attempt, terms stallTerms,
 	d.setTimer(now, d.tolerance(awaitsHeader))
 }
 
-// setTimer makes the detector look after a time. The caller holds mu.
+// setTimer has the detector look after a time. The caller holds mu.
 func (d *stallDetector) setTimer(now time.Time, after time.Duration) {
 	d.due = now.Add(after)
 	if d.timer == nil {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leakedGoroutines gives the stacks of the goroutines that are still there when
+// leakedGoroutines returns the stacks of the goroutines that are still there when
 // they have had time to end, those of the runtime and of package testing aside.
 func leakedGoroutines(timeout time.Duration) string {
 	deadline := time.NewTimer(timeout)

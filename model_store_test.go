@@ -264,7 +264,7 @@ func (w *modelWatcher) Next(ctx context.Context) (*client.Response, error) {
 	}
 }
 
-// faultsInOrder gives the faults one after the other, and then none.
+// faultsInOrder returns the faults one after the other, and then none.
 func faultsInOrder(faults ...storeFault) func() storeFault {
 	return func() storeFault {
 		if len(faults) == 0 {
@@ -316,7 +316,7 @@ func (s *modelStore) refresh(key string) {
 	}
 }
 
-// node gives what is there.
+// node returns what is there.
 func (s *modelStore) node(key string) *client.Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -295,7 +295,7 @@ func (s *swap) readBack(ctx context.Context) *Response {
 	return nil
 }
 
-// firstEvent gives the first event of the key after it was read; nil if that is
+// firstEvent returns the first event of the key after it was read; nil if that is
 // not to be found.
 func (s *swap) firstEvent(ctx context.Context) *Response {
 	watcher := s.kapi.Watcher(s.key, &WatcherOptions{AfterIndex: s.after})

@@ -11,7 +11,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// setTo gives a function for Modify that stores a value.
+// setTo returns a function for Modify that stores a value.
 func setTo(value string) func(*client.Node) (string, error) {
 	return func(*client.Node) (string, error) { return value, nil }
 }

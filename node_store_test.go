@@ -42,7 +42,7 @@ func treeJSON(n, dirs int, value func(i int) string) []byte {
 	return []byte(`{"action":"get","node":` + dirJSON("/bench", append(top, children...)) + "}\n")
 }
 
-// heapInUse gives how much is alive.
+// heapInUse returns how much is alive.
 func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.GC() // twice: what a sync.Pool holds survives one

@@ -276,7 +276,7 @@ func (p *pollCall) silence() (since time.Time, silent bool) {
 	return p.active, !p.busy
 }
 
-// merge makes the watch go on where the poll has come to.
+// merge has the watch go on where the poll has come to.
 func (p *pollCall) merge() {
 	w := p.watch
 	w.position = p.at

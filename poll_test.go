@@ -177,7 +177,7 @@ func (s *fakeStore) answer(req *http.Request) fakeAnswer {
 	return a
 }
 
-// impatientClient gives each call less time than its caller does.
+// impatientClient returns each call less time than its caller does.
 type impatientClient struct {
 	client.Client
 	timeout time.Duration
@@ -252,7 +252,7 @@ func (c ownRequestClient) Do(ctx context.Context, act client.HTTPAction) (*http.
 	return resp, body, err
 }
 
-// impatientKeys gives each Next less time than its caller does.
+// impatientKeys returns each Next less time than its caller does.
 type impatientKeys struct{ client.KeysAPI }
 
 type impatientWatcher struct{ client.Watcher }

@@ -6,7 +6,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// queriesOf gives what is sent for a Get with nil, with no, and with more options.
+// queriesOf returns what is sent for a Get with nil, with no, and with more options.
 func queriesOf(t *testing.T, keys func(*fakeTransport) client.KeysAPI) []string {
 	t.Helper()
 	f := script(t, fakeAnswer{body: setReply}, fakeAnswer{body: setReply}, fakeAnswer{body: setReply}, fakeAnswer{body: setReply})

@@ -23,7 +23,7 @@ func redirecting(t *testing.T, status int, to map[string]string) *fakeTransport 
 	})
 }
 
-// requestsWithUsers gives the requests so far as "METHOD url user:password".
+// requestsWithUsers returns the requests so far as "METHOD url user:password".
 func requestsWithUsers(t *testing.T, f *fakeTransport) []string {
 	t.Helper()
 	var lines []string

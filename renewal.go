@@ -42,13 +42,13 @@ func newRun(ctx context.Context, p *pollCall) *pollRun {
 	return &pollRun{poll: p, ctx: ctx, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 }
 
-// do makes the request.
+// do sends the request.
 func (run *pollRun) do(own *httpClusterClient) {
 	defer close(run.done)
 	_, run.err = own.do(run.ctx, run.poll)
 }
 
-// launch makes the request in a goroutine, which ends with the run.
+// launch sends the request in a goroutine, which ends with the run.
 func launch(ctx context.Context, own *httpClusterClient, p *pollCall) *pollRun {
 	run := newRun(ctx, p)
 	go run.do(own)
@@ -69,7 +69,7 @@ func (run *pollRun) isIdleSince(t time.Time) bool {
 	return silent && !since.After(t)
 }
 
-// renewal makes one request of a watch, and renews it while it is idle.
+// renewal sends one request of a watch, and renews it while it is idle.
 //
 // The first request is made on the caller's goroutine. A timer looks after it, on a
 // goroutine that is there only while a second request is under way.
@@ -104,7 +104,7 @@ type pollOutcome struct {
 	err   error
 }
 
-// request makes one request of w, for an event or for a stream of them, and
+// request sends one request of w, for an event or for a stream of them, and
 // returns the event, or nil for an idle end.
 func (w *watch) request(ctx context.Context, own *httpClusterClient, stream bool, take func(*Response) bool) (*Response, error) {
 	r := &renewal{watch: w, client: own, stream: stream, take: take, pause: renewalPause()}
@@ -314,7 +314,7 @@ func (r *renewal) pauseLonger() {
 	r.lookAfter(r.pause)
 }
 
-// start makes the request that is to take the place of the current one.
+// start sends the request that is to take the place of the current one.
 func (r *renewal) start(ctx context.Context) {
 	p := r.watch.newPoll(r.stream)
 	r.current.poll.mu.Lock()
@@ -328,7 +328,7 @@ func (r *renewal) start(ctx context.Context) {
 	r.lookAfter(r.headerWait())
 }
 
-// promote makes the next poll, whose header waits, the current one, unless something
+// promote turns the next poll, whose header waits, into the current one, unless something
 // has come on the current one meanwhile: then it is alive. The outcome is not nil
 // where the current one has ended by itself just now.
 func (r *renewal) promote() (replaced bool, out *pollOutcome) {

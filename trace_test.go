@@ -29,7 +29,7 @@ func (w *witness) say(format string, args ...any) {
 	w.lines = append(w.lines, strings.TrimSuffix(line, " <nil>"))
 }
 
-// seen gives the lines so far. The first endpoint that was asked is called a, in
+// seen returns the lines so far. The first endpoint that was asked is called a, in
 // place of b.
 func (w *witness) seen() []string {
 	w.mu.Lock()

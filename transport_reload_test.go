@@ -34,7 +34,7 @@ func newTransport(t *testing.T, o client.TransportOptions) *client.Transport {
 	return transport
 }
 
-// fetch gives the body that a GET of the URL brings.
+// fetch returns the body that a GET of the URL brings.
 func fetch(ctx context.Context, transport http.RoundTripper, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

@@ -47,7 +47,7 @@ func put(x *exchange, target string) (sent bool, err error) {
 	return e.sent, e.err
 }
 
-// refusingAddress gives an address at which nobody listens.
+// refusingAddress returns an address at which nobody listens.
 func refusingAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

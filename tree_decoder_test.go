@@ -27,7 +27,7 @@ const sampleReply = ` {"action":"get","node":{"key":"/d","dir":true,"nodes":[
 	{"key":"/d/e","dir":true,"nodes":[]},{"unknown":{"a":[1,-2.5e+3,true,false,null,"\u00e9"]},"key":"/d/f","ttl":-7}
 	],"modifiedIndex":3,"createdIndex":3},"prevNode":{"key":"/d","value":null,"nodes":null}, "other" : "x" } ` + "\r\n"
 
-// pieces gives a body in pieces of up to max bytes, now and then an empty one.
+// pieces returns a body in pieces of up to max bytes, now and then an empty one.
 type pieces struct {
 	body []byte
 	max  int
@@ -232,7 +232,7 @@ func TestTreeDecoderLimit(t *testing.T) {
 	}
 }
 
-// repeat gives text for ever.
+// repeat returns text for ever.
 func repeat(text string) io.Reader { return &repeater{text, 0} }
 
 type repeater struct {

@@ -187,7 +187,7 @@ func (t *taken) note(r *reply) error {
 	return nil
 }
 
-// requestBy makes one request by a Client of the caller's own, which may do with
+// requestBy sends one request by a Client of the caller's own, which may do with
 // it what it likes: repeat it, give it up, or make it itself. The watch moves only
 // when that Client has returned an event.
 func (w *watch) requestBy(ctx context.Context, c Client) (*Response, error) {
@@ -321,7 +321,7 @@ func (s *streamAction) pass(event *Response, asked uint64) (goOn bool) {
 	return event == nil || s.deliver(event)
 }
 
-// streamBy makes one request for a stream by c.
+// streamBy sends one request for a stream by c.
 func (w *watch) streamBy(ctx context.Context, c Client, take func(*Response) bool) error {
 	act := &streamAction{watch: w, deliver: take, at: w.position}
 	began := time.Now()

@@ -21,7 +21,7 @@ func quietAt(index uint64, breaks error) fakeAnswer {
 	return fakeAnswer{header: fmt.Sprintf("X-Etcd-Index: %d\nX-Etcd-Cluster-Id: c1", index), breaks: breaks}
 }
 
-// nextIndex gives the index of the next event.
+// nextIndex returns the index of the next event.
 func nextIndex(t *testing.T, w client.Watcher) uint64 {
 	t.Helper()
 	resp, err := w.Next(t.Context())

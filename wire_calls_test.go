@@ -79,7 +79,7 @@ func wireWatch(key string) wireDo {
 	}
 }
 
-// wireMembers gives a call the member ID and the peer URLs of the recorded
+// wireMembers returns a call the member ID and the peer URLs of the recorded
 // request: they differ from run to run.
 func wireMembers(do func(context.Context, client.MembersAPI, string, []string) (any, error)) wireDo {
 	return func(ctx context.Context, c client.Client, x wireExchange) (any, error) {

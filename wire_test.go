@@ -191,7 +191,7 @@ func checkWireRequest(t *testing.T, x wireExchange, got fakeRequest) {
 	}
 }
 
-// withoutFalse gives an encoded form in one spelling, without what is false.
+// withoutFalse returns an encoded form in one spelling, without what is false.
 func withoutFalse(t *testing.T, encoded string) string {
 	t.Helper()
 	values, err := url.ParseQuery(encoded)
@@ -206,7 +206,7 @@ func withoutFalse(t *testing.T, encoded string) string {
 	return values.Encode()
 }
 
-// withoutEmpty gives a JSON document in one spelling, without empty fields.
+// withoutEmpty returns a JSON document in one spelling, without empty fields.
 func withoutEmpty(t *testing.T, document string) string {
 	t.Helper()
 	var value any
