@@ -308,8 +308,8 @@ func (s *callState) mayRepeat(res *result) bool {
 	}
 }
 
-// leave marks the i-th endpoint unhealthy and the one behind it the next call's
-// first.
+// leave marks the i-th endpoint unhealthy, and pins the one behind it for the next
+// call.
 func (s *callState) leave(ctx context.Context, i int, why error) {
 	s.client.markUnhealthy(ctx, s.view.at(i), why, 0)
 	s.client.pool.pin(s.view, i+1)
