@@ -28,7 +28,7 @@ const (
 // A Bench is what rows are measured with: servers, which start when a row first
 // needs them. It is for one goroutine.
 type Bench struct {
-	game     measure.Runner
+	runner   measure.Runner
 	largest  int // how many nodes or events there are at most
 	stubbed  *stub
 	clusters map[string]*harness.Cluster // by the minor version of etcd
@@ -47,7 +47,7 @@ func New(o Options) *Bench {
 	if o.Short {
 		largest = 100
 	}
-	return &Bench{game: g, largest: largest, clusters: make(map[string]*harness.Cluster)}
+	return &Bench{runner: g, largest: largest, clusters: make(map[string]*harness.Cluster)}
 }
 
 // Close ends the servers.
@@ -114,6 +114,6 @@ func (b *Bench) play(endpoint string, least int, work func(p peer, n int) error)
 			Name: makers()[i].name, Work: func(n int) error { return work(p, n) }, Least: least,
 		})
 	}
-	taken, err := b.game.Run(contestants)
+	taken, err := b.runner.Run(contestants)
 	return taken, errors.Join(err, leave())
 }

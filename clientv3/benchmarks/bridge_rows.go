@@ -92,7 +92,7 @@ func storeCalls(
 		var lines []Line
 		var calls atomic.Int64
 		for _, many := range goroutines {
-			taken, err := a.playStores(a.stores, leastShare*many, func(s store, n int) error {
+			taken, err := a.runStores(a.stores, leastShare*many, func(s store, n int) error {
 				return measure.Share(many, n, func() error { return do(ctx, s, calls.Add(1)) })
 			})
 			if err != nil {
@@ -111,7 +111,7 @@ func storeCalls(
 // storeSeries measures what is done one after the other.
 func storeSeries(name string, do func(ctx context.Context, s store, n int) error) func(context.Context, arena) ([]Line, error) {
 	return func(ctx context.Context, a arena) ([]Line, error) {
-		taken, err := a.playStores(a.stores, leastShare, func(s store, n int) error { return do(ctx, s, n) })
+		taken, err := a.runStores(a.stores, leastShare, func(s store, n int) error { return do(ctx, s, n) })
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func storeTrees(ctx context.Context, a arena) ([]Line, error) {
 				}
 			}
 		}
-		taken, err := a.playStores(a.stores, 1, func(s store, n int) error {
+		taken, err := a.runStores(a.stores, 1, func(s store, n int) error {
 			for range n {
 				found, err := s.list(ctx, dir, tree.recursive)
 				if err != nil {

@@ -94,9 +94,9 @@ func openByHand(endpoint string) (store, error) {
 	return &handStore{Client: c}, nil
 }
 
-// playStores lets all stores do work, in turns. A round has at least so many
+// runStores has all stores do work, in interleaved rounds. A round has at least so many
 // operations.
-func (b *Bench) playStores(all [storeContestants]store, least int, work func(s store, n int) error) ([]measure.Series, error) {
+func (b *Bench) runStores(all [storeContestants]store, least int, work func(s store, n int) error) ([]measure.Series, error) {
 	var contestants []measure.Subject
 	var places []int
 	for i, s := range all {
@@ -107,13 +107,13 @@ func (b *Bench) playStores(all [storeContestants]store, least int, work func(s s
 			places = append(places, i)
 		}
 	}
-	played, err := b.game.Run(contestants)
+	series, err := b.runner.Run(contestants)
 	if err != nil {
 		return nil, err
 	}
 	taken := make([]measure.Series, storeContestants)
 	for i, place := range places {
-		taken[place] = played[i]
+		taken[place] = series[i]
 	}
 	return taken, nil
 }

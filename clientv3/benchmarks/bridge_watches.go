@@ -40,7 +40,7 @@ func storeWatches(ctx context.Context, a arena) ([]Line, error) {
 		{"a Set and its event, side by side", ahead, func(f *follower, n int) error { return f.write(n, ahead) }},
 		{"an event of the past", past, func(f *follower, n int) error { return f.lookBack(n) }},
 	} {
-		taken, err := a.playStores(a.stores, w.least, func(s store, n int) error { return w.do(followers[s], n) })
+		taken, err := a.runStores(a.stores, w.least, func(s store, n int) error { return w.do(followers[s], n) })
 		if err != nil {
 			return nil, err
 		}
