@@ -273,6 +273,9 @@ type prober struct {
 // one finds now. It waits for the probe, for limit and for ctx, and reports whether
 // the state is known then.
 func (p *prober) ask(ctx context.Context, ep *endpoint, limit time.Duration) (state probeResult, known bool) {
+	if ctx.Err() != nil {
+		return probeAbandoned, false
+	}
 	current := p.join(ep) //nolint:contextcheck // a probe is shared, and goes on while anybody waits
 	defer p.leave(ep, current)
 	select {

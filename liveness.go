@@ -187,7 +187,7 @@ func (d *stallDetector) look() {
 	waitsFor, since, late := d.phase, d.since, now.Sub(d.due) > lateTimer
 	d.mu.Unlock()
 	switch {
-	case waitsFor == awaitsNothing:
+	case waitsFor == awaitsNothing, d.ctx.Err() != nil: // The transport has yet to return.
 		return
 	case late:
 		d.lookAgain(waitsFor, since, d.tolerance(waitsFor))

@@ -233,3 +233,28 @@ func TestNew_StallIntervalWithoutItsUnit(t *testing.T) {
 	_, err := client.New(client.Config{Endpoints: []string{"http://a"}, StallInterval: 5})
 	wantInvalidInput(t, err, "StallInterval")
 }
+
+// An attempt whose context has ended is not looked at any longer, though its
+// transport has yet to return.
+func TestStallDetector_TransportIgnoresContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport(t, func(*http.Request) fakeAnswer { return fakeAnswer{} })
+		f.pulse = func(*http.Request) fakeAnswer { return fakeAnswer{stalls: true} }
+		late := roundTripper(func(req *http.Request) (*http.Response, error) {
+			if strings.HasPrefix(req.URL.Path, "/v2/keys") {
+				<-time.After(time.Minute)
+				return nil, req.Context().Err()
+			}
+			return f.RoundTrip(req)
+		})
+		c := newClientOf(t, client.Config{Endpoints: []string{"http://a"}, Transport: late})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if _, err := client.NewKeysAPI(c).Get(ctx, "/a", nil); !same(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if n := statsOf(t, c).Probes; n > 2 {
+			t.Errorf("%d probes for one call", n)
+		}
+	})
+}
