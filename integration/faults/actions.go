@@ -62,7 +62,8 @@ func (st Step) take(ctx context.Context, s *env) error {
 	return pause(ctx, st.Then)
 }
 
-func kill(_ context.Context, _ *env, m *harness.Member) error {
+func kill(_ context.Context, s *env, m *harness.Member) error {
+	s.mayElect = true
 	m.Kill()
 	return nil
 }
@@ -77,7 +78,10 @@ func restartAll(ctx context.Context, s *env, _ *harness.Member) error {
 // nothing is for scenarios whose network is the fault.
 func nothing(context.Context, *env, *harness.Member) error { return nil }
 
-func stop(_ context.Context, _ *env, m *harness.Member) error { return m.Stop() }
+func stop(_ context.Context, s *env, m *harness.Member) error {
+	s.mayElect = true
+	return m.Stop()
+}
 
 func goOn(_ context.Context, _ *env, m *harness.Member) error { return m.Cont() }
 
@@ -115,7 +119,10 @@ func swallowAll(_ context.Context, _ *env, m *harness.Member) error {
 	return nil
 }
 
-func cutOff(_ context.Context, s *env, m *harness.Member) error { return s.cluster.Partition(m) }
+func cutOff(_ context.Context, s *env, m *harness.Member) error {
+	s.mayElect = true
+	return s.cluster.Partition(m)
+}
 
 func heal(_ context.Context, s *env, _ *harness.Member) error {
 	s.cluster.Heal()

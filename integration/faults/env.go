@@ -34,6 +34,7 @@ type env struct {
 	asked     int
 	ownConns  *client.Transport // the fixture's
 	sentinels int               // how often writeSentinel was called
+	mayElect  bool              // a step stopped a member or cut it off
 
 	mu   sync.Mutex     // guards the field below
 	lost map[string]int // answers, by the path of the request

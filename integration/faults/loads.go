@@ -22,16 +22,17 @@ const (
 )
 
 // everyday is what the callers of most scenarios do. All writes together come to
-// less than 100 a second, so that a watch that is stalled for ten seconds does
-// not fall out of the server's history of 1,000 events.
+// less than 50 a second, so that a watch that is stalled for twenty seconds does
+// not fall out of the server's history of 1,000 events, and several scenarios can
+// be run at a time on two cores.
 func everyday() []Load {
-	const pace = 100 * time.Millisecond
+	const pace = 200 * time.Millisecond
 	return []Load{
 		{Name: reads, Callers: 4, Pace: pace / 5, job: newReader},
 		{Name: sets, Callers: 3, Pace: pace, Requests: []harness.Match{setRequest}, job: keyed(set())},
 		{Name: creates, Callers: 3, Pace: pace, AtMostOnce: true, job: newCreator},
 		{Name: swaps, Callers: 3, Pace: pace, AtMostOnce: true, job: newSwapper},
-		{Name: watches, Callers: 2, Pace: pace / 20, Lasting: true, job: newWatcher},
+		{Name: watches, Callers: 2, Pace: pace / 40, Lasting: true, job: newWatcher},
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	overdue
 	// unavailable: a *client.ClusterError that says that nothing was done.
 	unavailable
+	// behind: a watch needs an event that is no longer in the server's history.
+	behind
 	// wrong: anything else. No call of a scenario may end so.
 	wrong
 )
@@ -44,6 +46,8 @@ func outcomeOf(wrote bool, err error) outcome {
 		return overdue
 	case errors.Is(err, client.ErrClusterUnavailable):
 		return unavailable
+	case client.IsEventIndexCleared(err):
+		return behind
 	default:
 		return wrong
 	}

@@ -40,7 +40,7 @@ func row(network, name, probes string, loads []LoadResult) []string {
 		sum.Unknown += lr.Unknown
 		sum.Context += lr.Context
 		sum.Cluster += lr.Cluster
-		sum.Other += lr.Other
+		sum.Other += lr.Other + lr.Behind
 		sum.Lost += lr.Lost
 		sum.Twice += lr.Twice
 		sum.Late += lr.Late

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -43,6 +44,12 @@ func (r Row) applies() bool {
 // IsShort reports whether the row is one of the short form.
 func (r Row) IsShort() bool {
 	return !r.Scenario.FullOnly && contains(r.Network.Short, r.Scenario.Name)
+}
+
+// IsLarge reports whether the row has so many watches that two processors have
+// enough to do with it alone.
+func (r Row) IsLarge() bool {
+	return slices.ContainsFunc(r.loads(), func(l Load) bool { return l.Callers >= quietWatches })
 }
 
 // Length returns the length of the row in `make faults`.
@@ -90,11 +97,12 @@ func (r Row) promises() []Promise {
 }
 
 // RunUntilConclusive runs the row again where the machine was too busy for it to
-// show anything, up to so many times.
-func (r Row) RunUntilConclusive(ctx context.Context, server harness.Server, length time.Duration, times int) (*Result, error) {
+// show anything: up to so many times, and not after a time that is not zero.
+func (r Row) RunUntilConclusive(ctx context.Context, server harness.Server, length time.Duration, times int, over time.Time) (*Result, error) {
 	for round := 1; ; round++ {
 		result, err := r.Run(ctx, server, length)
-		if err != nil || !result.IsExcused() || round == times {
+		isConclusive := err == nil && !result.IsExcused() || err != nil && !errors.Is(err, ErrTooBusy)
+		if isConclusive || round == times || !over.IsZero() && time.Now().After(over) {
 			return result, err
 		}
 	}

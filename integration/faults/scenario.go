@@ -57,6 +57,9 @@ type Scenario struct {
 	// Once leaves the scenario out of networks that don't have it in their Only:
 	// what it shows is the same as in another scenario, or in the first network.
 	Once bool
+	// Outage is for how long the steps leave no two members that answer; zero for
+	// all that leave them.
+	Outage time.Duration
 	// Needs is what a network must have.
 	Needs Need
 	// Promises are what is asserted besides.
@@ -106,6 +109,9 @@ const (
 	scenarioTime = 3 * time.Minute
 )
 
+// ErrTooBusy says that a row could not be run on a machine that was too busy.
+var ErrTooBusy = errors.New("too busy a machine")
+
 // Run runs the row on a new cluster, for the length. Its error is for what kept
 // it from being run; what was found is in the result.
 func (r Row) Run(ctx context.Context, server harness.Server, length time.Duration) (result *Result, err error) {
@@ -132,11 +138,14 @@ func (r Row) Run(ctx context.Context, server harness.Server, length time.Duratio
 	began := time.Now()
 	pulse := harness.TakePulse(ctx, c.Members())
 	running, err := r.run(ctx, s, length)
-	silence := pulse.Silence()
-	if err != nil {
-		return nil, fmt.Errorf("faults: %s: %w\n%s", r.Name(), err, c.Logs())
+	strain := Strain{Silence: max(0, pulse.Silence()-sc.Outage), Lag: pulse.Lag(), Elections: !s.mayElect && pulse.Terms() > 0}
+	if err != nil && strain.IsTooMuch() {
+		err = errors.Join(ErrTooBusy, err)
 	}
-	result = &Result{Row: r, Took: time.Since(began), Silence: silence, Probes: s.probes()}
+	if err != nil {
+		return nil, fmt.Errorf("faults: %s: %w\n%v\n%s", r.Name(), err, strain, c.Logs())
+	}
+	result = &Result{Row: r, Took: time.Since(began), Strain: strain, Probes: s.probes()}
 	for _, load := range running {
 		lr, err := load.result(ctx, s)
 		if err != nil {

@@ -215,7 +215,7 @@ func ofTheCluster() []Scenario {
 			Length: time.Minute,
 		},
 		{
-			Name:   allDown,
+			Name: allDown, Outage: 6 * second,
 			Steps:  []Step{{Do: kill, On: All, Then: 3 * second}, {Do: restartAll, On: Same, Then: 2 * second}},
 			Length: 20 * second,
 		},

@@ -4,13 +4,14 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
 
 // A Pulse shows how long members themselves left a question open, by plain HTTP:
 // an election, or a machine that has other things to do. No client can be quicker
-// than the members that are left to it.
+// than the members that are left to it, nor than the process that it runs in.
 type Pulse struct {
 	end       context.CancelFunc
 	wg        sync.WaitGroup
@@ -20,6 +21,8 @@ type Pulse struct {
 	last    []time.Time // when each member answered last
 	longest time.Duration
 	pairs   time.Duration
+	lag     time.Duration
+	terms   []uint64 // the first and the last raft term that a member named
 }
 
 const pulseEvery = 50 * time.Millisecond
@@ -40,7 +43,23 @@ func TakePulse(ctx context.Context, members []*Member) *Pulse {
 	for i, m := range members {
 		p.wg.Go(func() { p.beat(ctx, i, m.ClientURL()+"/v2/keys/"+query) })
 	}
+	p.wg.Go(func() { p.tick(ctx) })
 	return p
+}
+
+// tick measures how late this process gets to run when a timer of its own expires.
+func (p *Pulse) tick(ctx context.Context) {
+	for ctx.Err() == nil {
+		from := time.Now()
+		select {
+		case <-time.After(pulseEvery):
+		case <-ctx.Done():
+			return
+		}
+		p.mu.Lock()
+		p.lag = max(p.lag, time.Since(from)-pulseEvery)
+		p.mu.Unlock()
+	}
 }
 
 func (p *Pulse) beat(ctx context.Context, member int, url string) {
@@ -82,17 +101,47 @@ func (p *Pulse) asks(ctx context.Context, url string) bool {
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
+	p.noteTerm(resp.Header.Get("X-Raft-Term"))
 	return resp.StatusCode == http.StatusOK
 }
 
-// Longest ends the pulse and gives the longest time that one of the members did
+func (p *Pulse) noteTerm(header string) {
+	term, err := strconv.ParseUint(header, 10, 64)
+	if err != nil {
+		return // No reply of a member with a leader.
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.terms) == 0 {
+		p.terms = []uint64{term, term}
+	}
+	p.terms[1] = max(p.terms[1], term)
+}
+
+// Lag ends the pulse and returns how late, at most, a timer of this process was.
+func (p *Pulse) Lag() time.Duration {
+	p.stop()
+	return p.lag
+}
+
+// Terms ends the pulse and returns by how much the raft term grew: at least one for
+// each election.
+func (p *Pulse) Terms() uint64 {
+	p.stop()
+	if len(p.terms) == 0 {
+		return 0
+	}
+	return p.terms[1] - p.terms[0]
+}
+
+// Longest ends the pulse and returns the longest time that one of the members did
 // not answer.
 func (p *Pulse) Longest() time.Duration {
 	p.stop()
 	return p.longest
 }
 
-// Silence ends the pulse and gives the longest time that not even two of them
+// Silence ends the pulse and returns the longest time that not even two of them
 // answered: of three, the one that a fault befalls, and another one.
 func (p *Pulse) Silence() time.Duration {
 	p.stop()

@@ -122,7 +122,7 @@ func (o options) runAll(ctx context.Context, server harness.Server, rows []fault
 	for range max(1, o.parallel) {
 		wg.Go(func() {
 			for i := range next {
-				results[i], errs[i] = rows[i].RunUntilConclusive(ctx, server, o.lengthOf(rows[i]), rounds)
+				results[i], errs[i] = rows[i].RunUntilConclusive(ctx, server, o.lengthOf(rows[i]), rounds, time.Time{})
 				note(rows[i].Name() + ": " + status(results[i], errs[i]))
 			}
 		})
