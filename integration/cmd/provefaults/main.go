@@ -166,13 +166,13 @@ func (p *proof) prove(ctx context.Context, r revert) (result string, err error) 
 			return "", fmt.Errorf("the row fails without the patch: %w", failure)
 		}
 	}
-	if _, err = git(ctx, p.worktree, "apply", "--3way", r.path); err != nil {
-		return "", fmt.Errorf("the patch does not apply: %w", err)
-	}
 	defer func() {
 		_, undone := git(context.WithoutCancel(ctx), p.worktree, "reset", "--quiet", "--hard")
 		err = errors.Join(err, undone)
 	}()
+	if _, err = git(ctx, p.worktree, "apply", r.path); err != nil {
+		return "", fmt.Errorf("the patch does not apply: %w", err)
+	}
 	for range rounds {
 		began := time.Now()
 		output, failure := p.runRow(ctx, r)
