@@ -116,8 +116,14 @@ func (s *callState) try(ctx context.Context, i int) (r *reply, done bool, err er
 	s.onDone(ctx, ep, began, &res, outcomeOf(v))
 	switch v {
 	case verdictIdle:
-		if res.lasted < minIdlePoll && !isEndedByWatch(res.err) {
+		switch {
+		case isEndedByWatch(res.err):
+		case res.lasted < minIdlePoll:
 			s.leave(ctx, i, res.err)
+		case !isSuccess(res.status) && !ep.health.hasAnsweredSince(e.began):
+			// A proxy that holds headers back, or a dead member behind one that
+			// does not wait for it any longer: it does not matter which.
+			c.pool.pin(s.view, i+1)
 		}
 		return idleReply(e.reply), true, nil
 	case verdictDone:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -185,4 +186,68 @@ func TestWatcherEndsWithItsContext(t *testing.T) {
 			t.Errorf("after that: got %+v, %v", resp, err)
 		}
 	})
+}
+
+// A poll that ends without a header of etcd's says nothing: a proxy may hold headers
+// back, or the member may be dead behind a balancer that does not wait any longer. The
+// next one goes to another endpoint, unless etcd has answered something at this one
+// meanwhile.
+func TestWatcher_PollEndsWithoutHeader(t *testing.T) {
+	ends := map[string]fakeAnswer{
+		"closed":           {after: 1900 * time.Millisecond, err: io.EOF},
+		"gateway time-out": {after: 1900 * time.Millisecond, status: http.StatusGatewayTimeout},
+	}
+	for name, end := range ends {
+		for _, isAlive := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, alive %v", name, isAlive), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					asked := pollEnds(t, end, isAlive)
+					if stayed := asked[0] == asked[len(asked)-1]; stayed != isAlive {
+						t.Errorf("asked %q", asked)
+					}
+				})
+			})
+		}
+	}
+}
+
+// pollEnds has the first poll of a watch end so, with an event in the second, and
+// returns the hosts that were asked. An endpoint that is alive answers a read meanwhile.
+func pollEnds(t *testing.T, end fakeAnswer, isAlive bool) []string {
+	t.Helper()
+	polls := 0
+	f := newFakeTransport(t, func(req *http.Request) fakeAnswer {
+		switch {
+		case !req.URL.Query().Has("wait"):
+			return fakeAnswer{header: "X-Etcd-Index: 7", body: setReply}
+		case polls == 0:
+			polls++
+			return end
+		}
+		return eventAt(8)
+	})
+	f.pulse = func(*http.Request) fakeAnswer {
+		if !isAlive {
+			return fakeAnswer{status: http.StatusGatewayTimeout}
+		}
+		return fakeAnswer{body: healthy}
+	}
+	c := newClientOf(t, client.Config{
+		Endpoints: []string{"http://a", "http://b"}, Transport: f,
+		Trace: &client.Trace{EndpointUnhealthy: func(info client.HealthInfo) {
+			t.Errorf("%s is unhealthy: %v", info.Endpoint, info.Err)
+		}},
+	})
+	kapi := client.NewKeysAPI(c)
+	if isAlive {
+		time.AfterFunc(time.Second, func() {
+			if _, err := kapi.Get(t.Context(), "/a", nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := kapi.Watcher("/a", &client.WatcherOptions{AfterIndex: 1}).Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return hosts(f)
 }
