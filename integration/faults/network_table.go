@@ -74,6 +74,10 @@ func Networks() []Network {
 	far := []Exception{
 		{Scenarios: []string{stopFollower, stopLeader, holeFollower, holeLeader}, Call: 4*second + grace, Stall: 15 * second, Why: "a dial, a handshake and a probe take longer"},
 	}
+	farTLS := append(slices.Clone(far), Exception{
+		Scenarios: []string{resetStrict}, MayFail: 0.1,
+		Why: "a dial and a handshake take 600 ms, and the connections of each member are reset every 750 ms",
+	})
 	wrapper := []Exception{
 		{Scenarios: []string{resetStrict}, MayFail: 0.1, Why: "a transport that is wrapped need not report what was sent"},
 	}
@@ -97,7 +101,7 @@ func Networks() []Network {
 			Exceptions: oneConnection, Short: []string{killFollower},
 		},
 		{Name: wide, CatchUp: farCatchUp, Link: &harness.Link{Delay: oneWay}, Exceptions: far, Short: []string{noFaults, stopFollower}},
-		{Name: wideTLS, CatchUp: farCatchUp, Link: &harness.Link{Delay: oneWay}, TLS: true, HTTP2: true, Transport: newTransport(client.TransportOptions{}), Exceptions: far, Short: []string{flappingRefuses}},
+		{Name: wideTLS, CatchUp: farCatchUp, Link: &harness.Link{Delay: oneWay}, TLS: true, HTTP2: true, Transport: newTransport(client.TransportOptions{}), Exceptions: farTLS, Short: []string{flappingRefuses}},
 		{
 			Name: swallowing, Full: true, Link: &harness.Link{SwallowAfter: swallowAfter},
 			CatchUp: movesWithin, Only: []string{fewWrites, fewCalls}, // A watch that is stalled for a minute would fall out of the history of others.
