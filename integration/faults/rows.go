@@ -101,8 +101,8 @@ func (r Row) promises() []Promise {
 func (r Row) RunUntilConclusive(ctx context.Context, server harness.Server, length time.Duration, times int, over time.Time) (*Result, error) {
 	for round := 1; ; round++ {
 		result, err := r.Run(ctx, server, length)
-		isConclusive := err == nil && !result.IsExcused() || err != nil && !errors.Is(err, ErrTooBusy)
-		if isConclusive || round == times || !over.IsZero() && time.Now().After(over) {
+		isTooBusy := errors.Is(err, ErrTooBusy) || err == nil && result.IsExcused()
+		if !isTooBusy || round == times || !over.IsZero() && time.Now().After(over) {
 			return result, err
 		}
 	}

@@ -22,7 +22,8 @@ type Pulse struct {
 	longest time.Duration
 	pairs   time.Duration
 	lag     time.Duration
-	terms   []uint64 // the first and the last raft term that a member named
+
+	firstTerm, lastTerm uint64 // raft terms that members named; 0: none yet
 }
 
 const pulseEvery = 50 * time.Millisecond
@@ -112,10 +113,10 @@ func (p *Pulse) noteTerm(header string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.terms) == 0 {
-		p.terms = []uint64{term, term}
+	if p.firstTerm == 0 {
+		p.firstTerm = term
 	}
-	p.terms[1] = max(p.terms[1], term)
+	p.lastTerm = max(p.lastTerm, term)
 }
 
 // Lag ends the pulse and returns how late, at most, a timer of this process was.
@@ -128,10 +129,7 @@ func (p *Pulse) Lag() time.Duration {
 // each election.
 func (p *Pulse) Terms() uint64 {
 	p.stop()
-	if len(p.terms) == 0 {
-		return 0
-	}
-	return p.terms[1] - p.terms[0]
+	return p.lastTerm - p.firstTerm
 }
 
 // Longest ends the pulse and returns the longest time that one of the members did
