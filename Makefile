@@ -13,6 +13,7 @@ MINCOVER = 90.0
 TESTTIMEOUT = 20m
 BENCH = .
 FAULTS =
+PORT = 2379
 PROVE =
 
 # The race detector wherever this machine can build it.
@@ -23,6 +24,9 @@ help: ## list these words
 
 demo: ## run the demo on real etcd servers
 	@cd integration && go run ./cmd/demo
+
+etcd: ## run etcd 3.5 with the v2 API in the foreground, on port PORT (2379)
+	@cd integration && go run ./cmd/etcd -port=$(PORT)
 
 build: ## build what the tests on real servers need, so that compiling does not slow them down
 	@for v in 35 36 37; do (cd integration/etcd$$v && go build -o /dev/null go.etcd.io/etcd/server/v3) || exit 1; done
@@ -90,4 +94,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help demo build test integration faults prove-faults race fuzz cover bench benchv3 lint
+.PHONY: help demo etcd build test integration faults prove-faults race fuzz cover bench benchv3 lint

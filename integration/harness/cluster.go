@@ -39,6 +39,9 @@ type Options struct {
 	// of any kind, gRPC and TLS among them, and so know nothing of requests: of the
 	// faults they make those of whole connections.
 	RawProxies bool
+	// ClientPort is where the first member serves clients, without a proxy before it;
+	// zero means a port that is free. StartCluster returns an error when it is taken.
+	ClientPort int
 	// Flags are given to each server after those of the harness.
 	Flags []string
 	// Advertise is what every member tells clients in place of its own URL; an
@@ -71,6 +74,16 @@ type Cluster struct {
 func StartCluster(ctx context.Context, s Server, o Options) (*Cluster, error) {
 	if o.Proxied && o.TLS != nil {
 		return nil, errors.New("harness: Proxied does not go with TLS; RawProxies do")
+	}
+	if o.ClientPort != 0 {
+		if o.proxies() {
+			return nil, errors.New("harness: ClientPort does not go with proxies")
+		}
+		l, err := listenOn(ctx, o.ClientPort)
+		if err != nil {
+			return nil, fmt.Errorf("harness: port %d can't be used: %w", o.ClientPort, err)
+		}
+		_ = l.Close() // Nothing came in.
 	}
 	o.Members = max(o.Members, 1)
 	c := &Cluster{server: s, options: o, dir: o.Dir}
@@ -131,10 +144,14 @@ func (c *Cluster) NewMember(ctx context.Context) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
+	clientPort := own[0]
+	if c.named == 0 && c.options.ClientPort != 0 {
+		clientPort = c.options.ClientPort
+	}
 	m := &Member{
 		cluster:      c,
 		name:         fmt.Sprintf("m%d", c.named),
-		listenClient: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), own[0]),
+		listenClient: fmt.Sprintf("%s://127.0.0.1:%d", c.scheme(), clientPort),
 		listenPeer:   fmt.Sprintf("http://127.0.0.1:%d", own[1]),
 		ports:        own,
 	}

@@ -108,6 +108,10 @@ func (m *Member) openProxy(ctx context.Context) error {
 	return m.proxy.Accept(ctx)
 }
 
+// Ended returns a channel that is closed when the member's server has ended. The
+// member must be running.
+func (m *Member) Ended() <-chan struct{} { return m.process.ended }
+
 // close kills the member, ends its proxies and gives its ports back.
 func (m *Member) close() {
 	m.Kill()
