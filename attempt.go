@@ -1,80 +1,10 @@
 package client
 
 import (
-	"context"
 	"errors"
-	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"slices"
-	"sync"
 	"time"
 )
-
-// urlBuffer is room for the URL of a request.
-type urlBuffer = url.URL
-
-// connReport is what the transport reports of the connection of one attempt, by
-// the hooks of package httptrace.
-//
-// A request was not sent only where a connection was asked for (GetConn) and none
-// was handed over (GotConn): the look-up, the dial, the TLS handshake or the proxy
-// failed. A transport that tries again by itself may have sent the request on its
-// first connection, so one connection is enough to count as sent, and so is a
-// transport that reports nothing. Only of net/http's own is it known that it asks
-// for a second connection for a write when the first has taken not one byte.
-type connReport struct {
-	isNetHTTP bool // the transport is net/http's, and nothing is around it
-
-	mu     sync.Mutex // guards the fields below
-	asked  time.Time  // when a connection was last asked for; zero: never
-	opened bool       // one was handed over
-	health *endpointHealth
-	hooks  httptrace.ClientTrace
-}
-
-// observe returns ctx with hooks that report to a, besides those of the caller.
-func (a *attempt) observe(ctx context.Context) context.Context {
-	switch a.exchange.transport.(type) {
-	case *http.Transport, *Transport:
-		a.conn.isNetHTTP = true
-	}
-	a.conn.hooks = httptrace.ClientTrace{GetConn: a.conn.onGetConn, GotConn: a.conn.onGotConn}
-	return httptrace.WithClientTrace(ctx, &a.conn.hooks)
-}
-
-func (c *connReport) onGetConn(string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.asked = time.Now()
-	if c.isNetHTTP {
-		c.opened = false
-	}
-}
-
-func (c *connReport) onGotConn(info httptrace.GotConnInfo) {
-	c.mu.Lock()
-	c.opened = true
-	took, health := time.Since(c.asked), c.health
-	c.mu.Unlock()
-	if !info.Reused && health != nil {
-		health.onDial(took)
-	}
-}
-
-// maySent reports whether a part of the request may have left.
-func (c *connReport) maySent() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.opened || c.asked.IsZero()
-}
-
-// isOpen reports whether the request is known to have a connection.
-func (c *connReport) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.opened
-}
 
 // result is what is known after one endpoint was asked.
 type result struct {
@@ -201,36 +131,3 @@ func isAbandoned(err error) bool {
 		ErrStalled, ErrNoQuorum, ErrClusterIDChanged, ErrResponseTooLarge, ErrTooManyRedirects, ErrRedirectRefused,
 	}, func(reason error) bool { return errors.Is(err, reason) })
 }
-
-// isRefusalStatus reports whether a status says that the request was not carried
-// out, whoever says it: a gateway, a proxy or etcd. 408, 409, 412 and the like are
-// not among them: what a gateway means by them is not known.
-func isRefusalStatus(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-		http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusProxyAuthRequired,
-		http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
-		http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusMisdirectedRequest,
-		http.StatusUpgradeRequired, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
-		http.StatusUnavailableForLegalReasons:
-		return true
-	}
-	return false
-}
-
-// isIdleTimeout reports whether a status is one by which proxies end a reply that
-// takes them too long.
-func isIdleTimeout(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusBadGateway ||
-		status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-}
-
-func isSuccess(status int) bool { return status/100 == 2 }
-
-func isRedirection(status int) bool { return status/100 == 3 }
-
-func isClientError(status int) bool {
-	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
-}
-
-func isTooLarge(err error) bool { return errors.Is(err, ErrResponseTooLarge) }

@@ -337,3 +337,5 @@ func saysAbsent(err error, kind string) bool {
 	text = strings.TrimSuffix(text, ".")
 	return strings.HasSuffix(text, " does not exist") || strings.HasSuffix(text, " doesn't exist")
 }
+
+func isTooLarge(err error) bool { return errors.Is(err, ErrResponseTooLarge) }

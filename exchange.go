@@ -293,14 +293,6 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// closeQuietly closes a body of which nothing more is wanted.
-func closeQuietly(body io.Closer) {
-	if body == nil {
-		return
-	}
-	_ = body.Close() //nolint:errcheck // all that it held has been read, or does not matter
-}
-
 const (
 	smallestChunk = 512
 	largestChunk  = 256 << 10

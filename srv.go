@@ -64,8 +64,6 @@ type SRV struct {
 }
 
 const (
-	schemeHTTPS, schemeHTTP = "https", "http"
-
 	serviceHTTPS, serviceHTTP = "etcd-client-ssl", "etcd-client"
 
 	// maxServiceName leaves room in a label, which has 63 octets, for

@@ -19,8 +19,6 @@ import (
 // the socket, which DialContext knows: the connections are in the same pool as all
 // others, and bounded, reused and closed with them.
 
-func isSocketScheme(scheme string) bool { return scheme == "unix" || scheme == "unixs" }
-
 // socketMark ends the hosts that stand for sockets. No server can guess it, or it
 // could send the client to the sockets of its machine.
 var socketMark = "." + rand.Text() //nolint:gochecknoglobals // a constant that must be drawn
