@@ -40,14 +40,28 @@ func Rows() []Row {
 // A Line is one comparison of a row.
 type Line struct {
 	// Work is what was done, and Measured what of it.
-	Work, Measured string
-	// Ours, Historic and Other are what it came to. Other is the bare client,
-	// unless it names itself.
-	Ours, Historic, Other string
+	Work     string `json:"work"`
+	Measured string `json:"measured"`
+	// Ours, Historic and Other are the results, as the table has them. Other is the
+	// bare client, unless it names itself.
+	Ours     string `json:"ours"`
+	Historic string `json:"historic,omitempty"`
+	Other    string `json:"other,omitempty"`
 	// Ratio is ours by another, and Limit what is wanted.
-	Ratio, Limit string
+	Ratio string `json:"ratio,omitempty"`
+	Limit string `json:"limit,omitempty"`
 	// Verdict compares them.
-	Verdict Verdict
+	Verdict Verdict `json:"verdict,omitempty"`
+	// Medians are the results as numbers; nil where they are not one number each.
+	Medians *Medians `json:"medians,omitempty"`
+}
+
+// Medians are the medians of a Line in nanoseconds, bytes or pieces. Zero stands for a
+// client that was not measured.
+type Medians struct {
+	Ours     float64 `json:"ours"`
+	Historic float64 `json:"historic,omitzero"`
+	Other    float64 `json:"other,omitzero"`
 }
 
 // A Verdict is whether a limit is met.
@@ -56,7 +70,7 @@ type Verdict string
 // The verdicts.
 const (
 	Met     Verdict = "met"
-	Missed  Verdict = "**missed**"
+	Missed  Verdict = "missed"
 	NoLimit Verdict = ""
 )
 

@@ -12,6 +12,9 @@ import (
 // errResync is a resync where no history was lost.
 var errResync = errors.New("benchmarks: a resync")
 
+// eventsWork is what the lines of eventStream call their work.
+const eventsWork = "Events, streaming stub, an event (others: a long poll)"
+
 // eventStream is what an event costs that a stream brings, where the server writes
 // as fast as it can. The others have no streams: they make long polls.
 func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
@@ -43,12 +46,11 @@ func eventStream(ctx context.Context, b *Bench) ([]Line, error) {
 		by := float64(least)
 		taken[0][i] = measure.Cost{Wall: c.Wall / by, CPU: c.CPU / by, Bytes: c.Bytes / by, Allocs: c.Allocs / by}
 	}
-	work := "Events, streaming stub, an event (others: a long poll)"
 	return []Line{
-		of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall).atMost(2000),
-		withRatio(of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)),
-		of(work, "bytes", measure.Bytes, taken, measure.Series.Bytes).line(),
-		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(8),
+		of(eventsWork, "time", measure.Nanoseconds, taken, measure.Series.Wall).atMost(2000),
+		withRatio(of(eventsWork, processorTime, measure.Nanoseconds, taken, measure.Series.CPU)),
+		of(eventsWork, "bytes", measure.Bytes, taken, measure.Series.Bytes).line(),
+		of(eventsWork, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(8),
 	}, nil
 }
 

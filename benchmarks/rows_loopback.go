@@ -36,14 +36,14 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 		if err != nil {
 			return nil, err
 		}
-		work := fmt.Sprintf("%s, loopback, %d at a time", verb, goroutines)
-		if goroutines == 1 {
-			work = verb + ", loopback"
+		work := loopbackWork(verb)
+		if goroutines > 1 {
+			work += fmt.Sprintf(", %d at a time", goroutines)
 		}
 		wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
-		cpu := of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)
+		cpu := of(work, processorTime, measure.Nanoseconds, taken, measure.Series.CPU)
 		reading := []measure.Series{taken[0], taken[1], taken[3]}
-		wire := of(work, "processor time"+readingOnly, measure.Nanoseconds, reading, measure.Series.CPU)
+		wire := of(work, processorTime+readingOnly, measure.Nanoseconds, reading, measure.Series.CPU)
 		// The time has no limit: it depends on what else the machine does.
 		timed := wall.line()
 		timed.Ratio = fmt.Sprintf("%.2f", wall.ours.Median()/wall.other.Median())
@@ -56,6 +56,9 @@ func loopback(ctx context.Context, b *Bench, verb string, do func(context.Contex
 	}
 	return lines, nil
 }
+
+// loopbackWork returns what the lines of a verb call their work.
+func loopbackWork(verb string) string { return verb + ", loopback" }
 
 // leastShare is how many operations of a round each goroutine has, so that most of
 // the time all are at work.

@@ -104,6 +104,8 @@ const (
 	// connection may take.
 	wireLimit = 1.05
 
+	// processorTime is what lines that compare it call it.
+	processorTime = "processor time"
 	// readingOnly marks the lines in which the bare client decodes nothing.
 	readingOnly = " (bare: reading only)"
 )
@@ -113,8 +115,8 @@ func cannedLines(work string, taken []measure.Series) []Line {
 	reading := []measure.Series{taken[0], taken[1], taken[3]}
 	lines := []Line{withRatio(of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall))}
 	for _, q := range []quantity{
-		of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU),
-		of(work, "processor time"+readingOnly, measure.Nanoseconds, reading, measure.Series.CPU),
+		of(work, processorTime, measure.Nanoseconds, taken, measure.Series.CPU),
+		of(work, processorTime+readingOnly, measure.Nanoseconds, reading, measure.Series.CPU),
 	} {
 		lines = append(lines, q.atMostMore(extraTime))
 	}

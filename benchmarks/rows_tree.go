@@ -34,13 +34,16 @@ func trees(ctx context.Context, b *Bench) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		work := "recursive Get, loopback, " + thousands(size.nodes) + " nodes"
+		work := treeWork(size.nodes)
 		wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
-		cpu := of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)
+		cpu := of(work, processorTime, measure.Nanoseconds, taken, measure.Series.CPU)
 		lines = append(lines, wall.against(wall.historic, size.limit), withRatio(cpu))
 	}
 	return lines, nil
 }
+
+// treeWork returns what the lines of a tree of so many nodes call their work.
+func treeWork(nodes int) string { return "recursive Get, loopback, " + thousands(nodes) + " nodes" }
 
 // withRatio returns the line with the ratio of ours to historic, without a limit.
 func withRatio(q quantity) Line {
@@ -106,7 +109,7 @@ func treeMemory(ctx context.Context, b *Bench) ([]Line, error) {
 		return measure.NewSpread(by)
 	}
 	bytesPerBody := func(s measure.Series) measure.Spread { return perBody(s.Bytes()) }
-	work := fmt.Sprintf("recursive Get, loopback, %s nodes (%s)", thousands(nodes), measure.Bytes(body))
+	work := fmt.Sprintf("%s (%s)", treeWork(nodes), measure.Bytes(body))
 	return []Line{
 		of(work, "bytes allocated / body", measure.Figures, taken, bytesPerBody).atMost(1.5),
 		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMost(3500),

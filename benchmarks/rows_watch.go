@@ -10,6 +10,9 @@ import (
 	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
+// watcherWork is what the lines of watcherPolls call their work.
+const watcherWork = "Watcher, loopback, an event"
+
 // watcherPolls is what an event costs that a long poll brings, where each poll is
 // answered at once.
 func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
@@ -30,12 +33,11 @@ func watcherPolls(ctx context.Context, b *Bench) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	work := "Watcher, loopback, an event"
-	wall := of(work, "time", measure.Nanoseconds, taken, measure.Series.Wall)
+	wall := of(watcherWork, "time", measure.Nanoseconds, taken, measure.Series.Wall)
 	return []Line{
 		wall.against(wall.historic, 0.80),
-		withRatio(of(work, "processor time", measure.Nanoseconds, taken, measure.Series.CPU)),
-		of(work, "allocations", measure.Count, taken, measure.Series.Allocs).atMostMore(extraAllocs),
+		withRatio(of(watcherWork, processorTime, measure.Nanoseconds, taken, measure.Series.CPU)),
+		of(watcherWork, "allocations", measure.Count, taken, measure.Series.Allocs).atMostMore(extraAllocs),
 	}, nil
 }
 

@@ -21,7 +21,11 @@ func Table(lines []Line) string {
 		for i, c := range cells {
 			cells[i] = cmp.Or(c, measure.None)
 		}
-		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(cells, " | "), l.Verdict)
+		verdict := l.Verdict
+		if verdict == Missed {
+			verdict = "**" + verdict + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(cells, " | "), verdict)
 	}
 	return b.String()
 }
@@ -37,6 +41,7 @@ func (q quantity) line() Line {
 	return Line{
 		Work: q.work, Measured: q.measured,
 		Ours: q.ours.With(q.unit), Historic: q.historic.With(q.unit), Other: q.other.With(q.unit),
+		Medians: &Medians{Ours: q.ours.Median(), Historic: q.historic.Median(), Other: q.other.Median()},
 	}
 }
 
