@@ -12,6 +12,7 @@ RACECOUNT = 5
 MINCOVER = 90.0
 TESTTIMEOUT = 20m
 BENCH = .
+CHART = -results=results.json
 FAULTS =
 PORT = 2379
 PROVE =
@@ -77,6 +78,9 @@ cover: ## measure the root package's coverage; fail below MINCOVER percent
 bench: ## compare with the historic client and bare net/http in a table; BENCH selects rows
 	@cd benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
+chart: ## measure like bench; write the chart and the READMEs' tables; CHART=-from=results.json writes them without measuring
+	@cd benchmarks && go run ./cmd/compare $(CHART) -chart=../docs/speed.svg -table=README.md -readme=../README.md
+
 benchv3: ## compare clientv3 with go.etcd.io/etcd/client/v3, and the bridge with the v2 API, in tables; BENCH selects rows
 	@cd clientv3/benchmarks && go run ./cmd/compare -run='$(BENCH)'
 
@@ -94,4 +98,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help demo etcd build test integration faults prove-faults race fuzz cover bench benchv3 lint
+.PHONY: help demo etcd build test integration faults prove-faults race fuzz cover bench chart benchv3 lint

@@ -8,6 +8,7 @@
 // socket is answered by another process, so that processor time, allocations and
 // goroutines are the client's own.
 //
-// `make bench` prints the table of all rows. The benchmarks of package testing
+// `make bench` prints the table of all rows, and `make chart` writes what the
+// repository has of them: [Results], their table, a chart and README.md's rows. The benchmarks of package testing
 // here measure the same work for benchstat and for profiles.
 package benchmarks

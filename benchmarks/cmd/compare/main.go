@@ -1,6 +1,11 @@
 // Compare measures the client against its peers and prints a Markdown table. It
 // exits with 1 when it can't measure; a limit that is missed is in the table
 // only: the machine may have been busy.
+//
+// With -results it writes what it measured to a file, and with -from it reads such a
+// file instead of measuring. With -chart, -table and -readme it writes what the
+// repository has of the results: the chart, and the tables of two pages. Files are written only
+// after everything was measured.
 package main
 
 import (
@@ -8,70 +13,100 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/coreos/etcd/client/benchmarks"
-	"github.com/coreos/etcd/client/benchmarks/measure"
 )
 
 func main() {
 	benchmarks.RunRole()
-	var run string
-	var o benchmarks.Options
-	flag.StringVar(&run, "run", ".", "measure the rows whose name matches this `regexp`, in upper or lower case")
-	flag.IntVar(&o.Rounds, "rounds", 0, "how many rounds each client has (default 20)")
-	flag.DurationVar(&o.RoundTime, "for", 0, "how long a round takes at least (default 20ms)")
-	flag.BoolVar(&o.Short, "short", false, "measure little, to see that it works")
-	list := flag.Bool("list", false, "print the names of the rows")
-	flag.Parse()
-	if *list {
-		for _, r := range benchmarks.Rows() {
-			fmt.Println(r.Name)
-		}
-		return
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := compare(ctx, run, o)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-// compare prints what could be measured, whatever could not.
-func compare(ctx context.Context, run string, o benchmarks.Options) error {
-	chosen, err := regexp.Compile("(?i:" + run + ")")
+func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) error {
+	s, err := parse(arguments, stderr)
 	if err != nil {
 		return err
 	}
-	b := benchmarks.New(o)
-	var lines []benchmarks.Line
+	if s.list {
+		var names strings.Builder
+		for _, r := range benchmarks.Rows() {
+			names.WriteString(r.Name + "\n")
+		}
+		_, err = io.WriteString(stdout, names.String())
+		return err
+	}
+	if err = s.checkPages(); err != nil {
+		return err
+	}
+	results, err := s.measureOrRead(ctx, stderr)
+	if len(results.Lines) > 0 {
+		_, printed := io.WriteString(stdout, results.Markdown())
+		err = errors.Join(err, printed)
+	}
+	if err != nil {
+		return err
+	}
+	return s.write(results)
+}
+
+// measureOrRead returns the results of the file of -from, or else measures.
+func (s settings) measureOrRead(ctx context.Context, progress io.Writer) (benchmarks.Results, error) {
+	if s.from == "" {
+		return s.measure(ctx, progress)
+	}
+	f, err := os.Open(s.from)
+	if err != nil {
+		return benchmarks.Results{}, err
+	}
+	defer func() { _ = f.Close() }() //nolint:errcheck // only read from
+	results, err := benchmarks.ReadResults(f)
+	if err != nil {
+		return benchmarks.Results{}, fmt.Errorf("%s: %w", s.from, err)
+	}
+	return results, nil
+}
+
+// measure returns what could be measured, and an error if there is anything that
+// could not.
+func (s settings) measure(ctx context.Context, progress io.Writer) (benchmarks.Results, error) {
+	results := benchmarks.NewResults()
+	b := benchmarks.New(s.options)
 	var failures []error
 	for _, r := range benchmarks.Rows() {
-		if !chosen.MatchString(r.Name) || ctx.Err() != nil {
+		if !s.rows.MatchString(r.Name) || ctx.Err() != nil {
 			continue
 		}
 		began := time.Now()
-		fmt.Fprint(os.Stderr, r.Name, " …")
+		report(progress, "%s …", r.Name)
 		measured, err := r.Measure(ctx, b)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", r.Name, err))
 		}
-		fmt.Fprintf(os.Stderr, " %.1f s\n", time.Since(began).Seconds())
-		lines = append(lines, measured...)
+		report(progress, " %.1f s\n", time.Since(began).Seconds())
+		results.Lines = append(results.Lines, measured...)
 	}
 	if err := b.Close(); err != nil {
 		failures = append(failures, err)
 	}
-	if len(lines) == 0 && len(failures) == 0 {
-		failures = append(failures, fmt.Errorf("no row matches %q", run))
+	if len(results.Lines) == 0 && len(failures) == 0 {
+		failures = append(failures, fmt.Errorf("no row matches %q", s.rows))
 	}
-	fmt.Printf("Measured on %s: medians of interleaved rounds, ± half the distance between the quartiles.\n\n%s",
-		measure.Machine(), benchmarks.Table(lines))
-	return errors.Join(append(failures, context.Cause(ctx))...)
+	return results, errors.Join(append(failures, context.Cause(ctx))...)
+}
+
+// report writes how far the measuring is.
+func report(progress io.Writer, format string, arguments ...any) {
+	_, _ = fmt.Fprintf(progress, format, arguments...) //nolint:errcheck // results without a report of progress are still results
 }
