@@ -139,6 +139,9 @@ func historicProgram(t *testing.T, name, address string) string {
 
 func build(t *testing.T, args ...string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build"}, args...)...)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)

@@ -53,6 +53,9 @@ func heapInUse() int64 {
 
 // TestNodeStore_KeepsLittleAlive keeps one node of a large reply.
 func TestNodeStore_KeepsLittleAlive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes large trees for two seconds")
+	}
 	small := func(i int) string { return fmt.Sprintf("value-%08d", i) }
 	hugeOrSmall := func(i int) string {
 		if i%2 == 0 {

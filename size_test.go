@@ -10,6 +10,9 @@ import (
 // TestBinarySize: what the package adds to a stripped program that uses net/http and
 // encoding/json anyway.
 func TestBinarySize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two programs")
+	}
 	const most = 3_500_000
 	size := func(program string) int64 {
 		t.Helper()

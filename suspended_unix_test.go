@@ -51,6 +51,9 @@ func TestStallDetector_SuspendedProcess(t *testing.T) {
 		runSuspended(url)
 		return
 	}
+	if testing.Short() {
+		t.Skip("stops a process for two seconds")
+	}
 	stop, answer := make(chan struct{}, 100), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("X-Etcd-Index", "7")

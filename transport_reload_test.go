@@ -290,6 +290,9 @@ func TestTransportServerName(t *testing.T) {
 
 // A file that is dated in the future is not read in each request.
 func TestTransport_CAFileOfTheFuture(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for more than a second")
+	}
 	ca := newAuthority(t, "ca")
 	pair := ca.pair(t, "")
 	server := serveTLS(t, nil, func() *tls.Config {
@@ -321,6 +324,9 @@ func TestTransport_CAFileOfTheFuture(t *testing.T) {
 // After a change of the authorities a connection on which a request was under way is
 // closed soon after that is done, over HTTP/1.1 and HTTP/2.
 func TestTransport_closesConnectionsOfFormerAuthorities(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a second")
+	}
 	for _, http2 := range []bool{false, true} {
 		ca := newAuthority(t, "ca")
 		pair := ca.pair(t, "")

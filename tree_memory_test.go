@@ -23,6 +23,9 @@ func allocatedBy(f func() error) (int64, error) {
 // TestTreeDecoder_MemoryOverTheBound: what is refused for its size costs at most 2.2
 // times the bound until then.
 func TestTreeDecoder_MemoryOverTheBound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes large bodies for more than a second")
+	}
 	const bound = 8 << 20
 	begin := func(text string, then io.Reader) io.Reader { return io.MultiReader(strings.NewReader(text), then) }
 	inNodes := `{"action":"get","node":{"key":"/d","dir":true,"nodes":[{"key":"/d/a","value":"x"}`
