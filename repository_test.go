@@ -168,3 +168,87 @@ func TestRepository_editorconfigFindsMistakes(t *testing.T) {
 		t.Error("a NUL does not tell binary files from text")
 	}
 }
+
+// updatedModules returns the directories that a dependabot.yml lists. It knows no
+// YAML but "directories:" and the lines "- /directory" below it.
+func updatedModules(config string) []string {
+	var dirs []string
+	inList := false
+	for line := range strings.Lines(config) {
+		line = strings.TrimSpace(line)
+		switch dir, isItem := strings.CutPrefix(line, "- /"); {
+		case strings.HasPrefix(line, "#") || line == "":
+		case line == "directories:":
+			inList = true
+		case inList && isItem:
+			dirs = append(dirs, path.Clean(dir))
+		default:
+			inList = false
+		}
+	}
+	return dirs
+}
+
+// updateMistakes compares the modules among files with those of a dependabot.yml.
+func updateMistakes(config string, files []string) []string {
+	var mistakes []string
+	listed := updatedModules(config)
+	slices.Sort(listed)
+	for i, dir := range listed {
+		if i > 0 && listed[i-1] == dir {
+			mistakes = append(mistakes, dir+" is listed twice")
+		}
+		if !slices.Contains(files, path.Join(dir, "go.mod")) {
+			mistakes = append(mistakes, dir+" is listed and has no go.mod")
+		}
+	}
+	for _, name := range files {
+		dir, file := path.Dir(name), path.Base(name)
+		if file == "go.mod" && !slices.Contains(strings.Split(dir, "/"), "testdata") && !slices.Contains(listed, dir) {
+			mistakes = append(mistakes, dir+" is not listed")
+		}
+	}
+	return mistakes
+}
+
+func TestRepository_dependabot(t *testing.T) {
+	files := slices.Sorted(maps.Keys(repositoryFiles(t)))
+	if !slices.Contains(files, "tools/go.mod") {
+		t.Skip("a module's zip has no nested modules")
+	}
+	config, err := os.ReadFile(".github/dependabot.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mistake := range updateMistakes(string(config), files) {
+		t.Error(mistake)
+	}
+}
+
+func TestRepository_dependabotFindsMistakes(t *testing.T) {
+	const config = `
+updates:
+  - package-ecosystem: gomod
+    directories:
+      - /
+      # - /c
+      - /a/b
+    ignore:
+      - /d
+`
+	tests := []struct {
+		why, config string
+		files, want []string
+	}{
+		{"no mistake", config, []string{"go.mod", "a/b/go.mod", "a/testdata/go.mod", "testdata/x/go.mod", "c/go.sum"}, nil},
+		{"modules that are missing in the list", config, []string{"go.mod", "a/b/go.mod", "c/go.mod", "d/go.mod"}, []string{"c is not listed", "d is not listed"}},
+		{"a directory without go.mod", config, []string{"a/go.mod", "go.mod"}, []string{"a/b is listed and has no go.mod", "a is not listed"}},
+		{"a directory twice", config + config, []string{"a/b/go.mod", "go.mod"}, []string{". is listed twice", "a/b is listed twice"}},
+		{"nothing listed", "version: 2\n", []string{"go.mod"}, []string{". is not listed"}},
+	}
+	for _, test := range tests {
+		if got := updateMistakes(test.config, test.files); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.why, got, test.want)
+		}
+	}
+}
