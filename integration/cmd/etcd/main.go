@@ -63,8 +63,8 @@ func run(ctx context.Context, out io.Writer, port int, args []string) (err error
 
 // ignoreEnd returns nil for an error of a context that the user has ended.
 func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
