@@ -33,6 +33,9 @@ demo: ## run the demo on real etcd servers
 etcd: ## run etcd 3.5 with the v2 API in the foreground, on port PORT (2379)
 	@cd integration && go run ./cmd/etcd -port=$(PORT)
 
+readme: ## do what README.md says in a new clone of the last commit, with Go, git and make only; port 2379 must be free
+	@cd integration && go run ./cmd/readme
+
 build: ## build what the tests on real servers need, so that compiling does not slow them down
 	@for v in 35 36 37; do (cd integration/etcd$$v && go build -o /dev/null go.etcd.io/etcd/server/v3) || exit 1; done
 	@cd integration/programs/etcdctl && go build -o /dev/null go.etcd.io/etcd/etcdctl/v3
@@ -102,4 +105,4 @@ lint: ## check format, go.mod files, go vet and golangci-lint in each module
 		(cd $$m && go vet ./... && go tool -modfile="$$tools" golangci-lint run ./...) || rc=1; \
 	done; exit $$rc
 
-.PHONY: help check demo etcd build test integration faults prove-faults race fuzz cover bench chart benchv3 lint
+.PHONY: help check demo etcd readme build test integration faults prove-faults race fuzz cover bench chart benchv3 lint

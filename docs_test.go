@@ -24,8 +24,10 @@ import (
 //
 // A fragment, which the last two are, gets the imports of docsImports that it
 // uses. What else it needs and readers don't is declared in a comment of HTML
-// before it, which begins with "<!-- given". A block that says
-// "go integration" imports other modules: a test of integration/ builds it.
+// before it, which begins with "<!-- given". A block that is marked
+// "go integration" imports other modules: a test of integration/ builds it. A
+// program that is marked with the name of a file is one that readers save:
+// integration/cmd/readme runs it.
 
 // docsImports are the packages that a fragment knows, by name.
 var docsImports = map[string]string{
@@ -242,10 +244,10 @@ func TestDocsCompile(t *testing.T) {
 			t.Error(err)
 		}
 		for _, b := range all {
-			switch b.info {
-			case "":
+			switch {
+			case b.info == "", b.isProgram() && strings.HasSuffix(b.info, ".go"):
 				blocks = append(blocks, b)
-			case "integration": // built there
+			case b.info == "integration": // built there
 			default:
 				t.Errorf("%s:%d: unknown mark %q", b.file, b.line, b.info)
 			}

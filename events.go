@@ -119,7 +119,8 @@ const (
 // when the loop is left or after an error, which is always the last that the loop
 // sees: the context's own error, or one that does not pass, such as an [Error]
 // because credentials are missing, [ErrClusterIDChanged], [ErrResponseTooLarge],
-// [ErrTransportClosed], an [*InvalidInputError], or a [*ClusterError] in which all
+// [ErrTransportClosed], an [*InvalidInputError], a [*ReplyError] for a snapshot whose
+// header X-Etcd-Index a proxy has dropped, or a [*ClusterError] in which all
 // endpoints are [ErrV2NotEnabled]. Failing endpoints and clusters are not final:
 // Events tries again, with pauses that grow to 5 seconds, until the context ends.
 //
