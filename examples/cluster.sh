@@ -15,7 +15,7 @@ end() {
 trap 'end; exit' INT TERM
 trap end EXIT
 
-echo "building etcd (the first time takes minutes, then a second) ..."
+echo "building etcd (the first time takes a minute or two, then a second) ..."
 go build -o "$dir/etcd" go.etcd.io/etcd/server/v3
 
 peers=a=http://127.0.0.1:23801,b=http://127.0.0.1:23802,c=http://127.0.0.1:23803

@@ -28,7 +28,7 @@ func main() {
 // run builds the server, starts a cluster, runs the steps, and cleans up.
 func run(ctx context.Context, p *page) (err error) {
 	began := time.Now()
-	p.note("building etcd (the first time takes minutes, then a second) …")
+	p.note("building etcd (the first time takes a minute or two, then a second) …")
 	server, err := harness.BuildEtcd35(ctx)
 	if err != nil {
 		return err

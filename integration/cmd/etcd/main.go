@@ -39,7 +39,7 @@ func run(ctx context.Context, out io.Writer, port int, args []string) (err error
 	if port < 1 || port > 65535 {
 		return fmt.Errorf("-port %d: want a port from 1 to 65535", port)
 	}
-	fmt.Fprintln(os.Stderr, "building etcd (the first time takes minutes, then a second) ...")
+	fmt.Fprintln(os.Stderr, "building etcd (the first time takes a minute or two, then a second) ...")
 	server, err := harness.BuildEtcd35(ctx)
 	if err != nil {
 		return ignoreEnd(ctx, err)

@@ -85,7 +85,7 @@ func (o options) main(ctx context.Context) error {
 		}
 		return nil
 	}
-	note("building etcd (the first time takes minutes, then a second) …")
+	note("building etcd (the first time takes a minute or two, then a second) …")
 	server, err := o.server(ctx)
 	if err != nil {
 		return err
