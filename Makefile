@@ -33,7 +33,7 @@ demo: ## run the demo on real etcd servers
 etcd: ## run etcd 3.5 with the v2 API in the foreground, on port PORT (2379)
 	@cd integration && go run ./cmd/etcd -port=$(PORT)
 
-readme: ## do what README.md says in a new clone of the last commit, with Go, git and make only; port 2379 must be free
+readme: ## follow README.md in a new clone of the last commit, with Go, git and make only; port 2379 must be free
 	@cd integration && go run ./cmd/readme
 
 build: ## build what the tests on real servers need, so that compiling does not slow them down
