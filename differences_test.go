@@ -18,7 +18,7 @@ import (
 	"github.com/coreos/etcd/client"
 )
 
-// The tests below show, one by one, what the table in docs/differences.md says.
+// The tests below show, one by one, the differences in docs/differences.md.
 
 const (
 	setReply     = `{"action":"set","node":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}`

@@ -41,7 +41,7 @@ func isClientError(status int) bool {
 	return status >= http.StatusBadRequest && status < http.StatusInternalServerError
 }
 
-// closeQuietly closes a body of which nothing more is wanted.
+// closeQuietly closes a body that is not needed any more.
 func closeQuietly(body io.Closer) {
 	if body == nil {
 		return

@@ -51,7 +51,7 @@ func TestRunSteps(t *testing.T) {
 	}
 }
 
-// newModules returns a checkout with two modules, of which the second calls the first.
+// newModules returns a checkout with two modules. The second calls the first.
 func newModules(t *testing.T) checkout {
 	t.Helper()
 	f := files{t, t.TempDir()}

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Readme does what the README says, in the order of its blocks, in a new clone of the
+// Readme follows README.md, in the order of its blocks, in a new clone of the
 // last commit and with nothing but Go, git and make: it runs commands, saves
 // programs, and compares what is printed with what the README shows. It exits with
 // 1 at the first difference. The README's server needs port 2379.
@@ -64,7 +64,7 @@ func run(ctx context.Context, repository string, cold bool) (err error) {
 	return f.follow(ctx, clone, string(readme))
 }
 
-// A follower is a reader who does what a README says.
+// A follower is a reader of a README who pastes its blocks.
 type follower struct {
 	machine *machine
 	out     io.Writer     // one line for each block
