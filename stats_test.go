@@ -77,7 +77,11 @@ func TestStats(t *testing.T) {
 			fakeAnswer{notSent: true}, streamAt(7, 8),
 		)
 		f.pulse = func(*http.Request) fakeAnswer { return stopped }
-		c := newClient(t, f, "http://root:secret@etcd")
+		// With the default interval, the probe and Sync, which waits for it for 2 s,
+		// would end at the same time.
+		c := newClientOf(t, client.Config{
+			Endpoints: []string{"http://root:secret@etcd"}, Transport: f, StallInterval: time.Second,
+		})
 		kapi := client.NewKeysAPI(c)
 		wantJSON(t, statsOf(t, c), `{"calls":0,"callsFailed":0,"unknownOutcomes":0,"requests":0,"redirects":0,"attempts":0,"answered":0,
 			"failed":0,"idlePolls":0,"cancelled":0,"failovers":0,"retries":0,"watchRestarts":0,"probes":0,"probesFailed":0,"syncs":0,"syncsFailed":0,
@@ -118,9 +122,9 @@ func TestStats(t *testing.T) {
 		s := statsOf(t, c)
 		wantSums(t, s)
 		wantJSON(t, s, `{"calls":10,"callsFailed":3,"unknownOutcomes":1,"requests":11,"redirects":1,"attempts":10,"answered":4,
-			"failed":3,"idlePolls":1,"cancelled":2,"failovers":0,"retries":1,"watchRestarts":1,"probes":1,"probesFailed":0,"syncs":1,"syncsFailed":1,
+			"failed":3,"idlePolls":1,"cancelled":2,"failovers":0,"retries":1,"watchRestarts":1,"probes":1,"probesFailed":1,"syncs":1,"syncsFailed":1,
 			"endpoints":[{"endpoint":"http://etcd","pinned":true,"unhealthy":true,"attempts":10,"answered":4,"failed":3,"idlePolls":1,"cancelled":2,
-			"becameUnhealthy":2,"probes":1,"probesFailed":0,"lastFailure":"2000-01-01T00:00:02.1Z"}]}`)
+			"becameUnhealthy":2,"probes":1,"probesFailed":1,"lastFailure":"2000-01-01T00:00:01.1Z"}]}`)
 	})
 }
 
