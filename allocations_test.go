@@ -138,7 +138,7 @@ func checkCost(t *testing.T, call, bare func() error) {
 	}
 }
 
-// The limits of the README. They do not depend on what else this machine does.
+// The limits of benchmarks/README.md. They do not depend on what else this machine does.
 func TestKeysAPI_Allocations(t *testing.T) {
 	one := []string{"http://etcd:2379"}
 	get := func(ctx context.Context, kapi client.KeysAPI) error {

@@ -121,12 +121,20 @@ func checkLink(t *testing.T, file, text string, u *url.URL) error {
 	return nil
 }
 
+// TestDocsLinks follows the links of all pages of the repository.
 func TestDocsLinks(t *testing.T) {
-	for _, file := range documents(t) {
-		for _, broken := range brokenLinks(t, file, readDocument(t, file)) {
+	repositoryTexts(t, func(file, text string) {
+		if filepath.Ext(file) != ".md" {
+			return
+		}
+		file, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, broken := range brokenLinks(t, file, text) {
 			t.Error(broken)
 		}
-	}
+	})
 }
 
 // TestDocsLinksFindsMistakes tests the tester.
