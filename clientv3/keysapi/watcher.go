@@ -153,11 +153,16 @@ func (w *watcher) read(ctx context.Context, r *clientv3.WatchResponse) error {
 		w.next = max(w.next, r.Header.Revision+1)
 	}
 	if len(r.Events) > 0 {
+		next := r.Events[len(r.Events)-1].Kv.ModRevision + 1
 		ready, err := w.eventsOf(ctx, r.Events)
-		if err != nil {
+		switch {
+		case errors.Is(err, rpctypes.ErrCompacted): // What an event means is not known any more.
+			w.close()
+			return w.getOver(ctx, next)
+		case err != nil:
 			return err
 		}
-		w.ready, w.next = ready, r.Events[len(r.Events)-1].Kv.ModRevision+1
+		w.ready, w.next = ready, next
 	}
 	w.seen = r.Header
 	return nil
@@ -224,18 +229,17 @@ func (w *watcher) concerns(key string) bool {
 	return w.recursive && (w.hidden || !strings.Contains(below, "/_"))
 }
 
-// stays reports whether a directory, whose TTL has ended, is still there for what is in
-// it.
+// stays reports whether a directory whose marker was deleted is still there for what
+// is in it, as when its TTL has ended. Where the server has not sent the marker, since
+// it was compacted before the event was sent, whether it had a TTL is not known. Its
+// error is rpctypes.ErrCompacted where that revision can't be read any more.
 func (w *watcher) stays(ctx context.Context, c change) (bool, error) {
-	if !c.deleted || !c.dir || c.prev == nil || c.prev.Lease == 0 {
+	if !c.deleted || !c.dir || c.prev != nil && c.prev.Lease == 0 {
 		return false, nil
 	}
 	left := clientv3.OpGet(string(c.kv.Key), clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithRev(c.kv.ModRevision))
 	resp, err := w.k.commit(ctx, reads, nil, []clientv3.Op{left}, nil)
-	switch {
-	case errors.Is(err, rpctypes.ErrCompacted):
-		return false, nil // Nobody knows any more.
-	case err != nil:
+	if err != nil {
 		return false, err
 	}
 	return resp.Responses[0].GetResponseRange().Count > 0, nil
