@@ -10,6 +10,7 @@ import (
 	"go/types"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,26 +37,24 @@ var inlineCode = regexp.MustCompile("`([^`]+)`")
 
 // tableRows returns the cells of the rows of the table with this header.
 func tableRows(page, header string) ([][]string, error) {
-	_, table, found := strings.Cut(page, "\n"+header+"\n")
-	if !found {
-		return nil, fmt.Errorf("no table with the header %s", header)
-	}
-	table, _, _ = strings.Cut(table, "\n\n")
-	var rows [][]string
-	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
-		if i == 0 { // the separator
+	for _, table := range tables(page) {
+		if table[0].text != header {
 			continue
 		}
-		cells := strings.Split(strings.Trim(line, "|"), "|")
-		for j := range cells {
-			cells[j] = strings.TrimSpace(cells[j])
+		var rows [][]string
+		for _, row := range table[min(2, len(table)):] { // below the separator
+			cells := strings.Split(strings.Trim(row.text, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			if want := tableCells(header); len(cells) != want {
+				return nil, fmt.Errorf("%d cells, want %d: %s", len(cells), want, row.text)
+			}
+			rows = append(rows, cells)
 		}
-		if want := strings.Count(header, "|") - 1; len(cells) != want {
-			return nil, fmt.Errorf("%d cells, want %d: %s", len(cells), want, line)
-		}
-		rows = append(rows, cells)
+		return rows, nil
 	}
-	return rows, nil
+	return nil, fmt.Errorf("no table with the header %s", header)
 }
 
 // parseComponents returns the components of a page. In the last column components
@@ -67,10 +66,7 @@ func parseComponents(page string) ([]component, error) {
 	}
 	var all []component
 	for _, cells := range rows {
-		c := component{name: cells[0]}
-		for _, match := range inlineCode.FindAllStringSubmatch(cells[1], -1) {
-			c.files = append(c.files, match[1])
-		}
+		c := component{name: cells[0], files: codeOf([][]string{cells}, 1)}
 		for name := range strings.SplitSeq(cells[3], ",") {
 			c.mustNotDo = append(c.mustNotDo, strings.TrimSpace(name))
 		}
@@ -156,17 +152,8 @@ func checkUses(t *testing.T, components []component, fset *token.FileSet, files 
 	return append(wrong, slices.Sorted(maps.Keys(found))...), nil
 }
 
-func readArchitecture(t *testing.T) string {
-	t.Helper()
-	page, err := os.ReadFile("docs/architecture.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(page)
-}
-
 func TestArchitecture_components(t *testing.T) {
-	components, err := parseComponents(readArchitecture(t))
+	components, err := parseComponents(readDocument(t, "docs/architecture.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,16 +274,12 @@ func codeOf(rows [][]string, column int) []string {
 // side, is in one row.
 func TestArchitecture_modules(t *testing.T) {
 	var modules []string
-	err := filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
-		if err == nil && entry.Name() == "go.mod" {
-			modules = append(modules, filepath.ToSlash(filepath.Dir(path)))
+	for name := range repositoryFiles(t) {
+		if path.Base(name) == "go.mod" {
+			modules = append(modules, path.Dir(name))
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	page := readArchitecture(t)
+	page := readDocument(t, "docs/architecture.md")
 	for header, files := range map[string][]string{
 		"| module | is | why it is a module |":        modules,
 		"| component | files in `clientv3` |":         goFiles(t, "clientv3"),
@@ -340,24 +323,17 @@ func goFiles(t *testing.T, dir string) []string {
 // functions of the root package and targets of make.
 func checkPlaces(t *testing.T, places []string) []string {
 	t.Helper()
-	makefile, err := os.ReadFile("Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
+	makefile := readDocument(t, "Makefile")
 	var code strings.Builder
 	for _, name := range goFiles(t, ".") {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		code.Write(text)
+		code.WriteString(readDocument(t, name))
 	}
 	var missing []string
 	for _, place := range places {
 		target, isTarget := strings.CutPrefix(place, "make ")
 		_, err := os.Stat(place)
 		switch {
-		case isTarget && strings.Contains(string(makefile), "\n"+target+":"):
+		case isTarget && strings.Contains(makefile, "\n"+target+":"):
 		case !isTarget && err == nil:
 		case strings.Contains(code.String(), "\nfunc "+place+"("):
 		default:
@@ -368,7 +344,7 @@ func checkPlaces(t *testing.T, places []string) []string {
 }
 
 func TestArchitecture_places(t *testing.T) {
-	rows, err := tableRows(readArchitecture(t), "| I want to change … | look in … | and test with |")
+	rows, err := tableRows(readDocument(t, "docs/architecture.md"), "| I want to change … | look in … | and test with |")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,18 +123,16 @@ func checkLink(t *testing.T, file, text string, u *url.URL) error {
 
 // TestDocsLinks follows the links of all pages of the repository.
 func TestDocsLinks(t *testing.T) {
-	repositoryTexts(t, func(file, text string) {
-		if filepath.Ext(file) != ".md" {
-			return
-		}
-		file, err := filepath.Abs(file)
+	files := repositoryFiles(t)
+	for _, page := range repositoryPages(files) {
+		file, err := filepath.Abs(filepath.FromSlash(page))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, broken := range brokenLinks(t, file, text) {
+		for _, broken := range brokenLinks(t, file, string(files[page])) {
 			t.Error(broken)
 		}
-	})
+	}
 }
 
 // TestDocsLinksFindsMistakes tests the tester.

@@ -3,15 +3,11 @@ package client_test
 import (
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // A text may refer to pages of the repository only, or by a URL: a reader has nothing
@@ -44,29 +40,6 @@ func missingPages(all []string, file, text string) []string {
 	return missing
 }
 
-// repositoryTexts visits the text files of the repository.
-func repositoryTexts(t *testing.T, visit func(file, text string)) {
-	t.Helper()
-	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && entry.Name() == ".git":
-			return fs.SkipDir
-		case !entry.Type().IsRegular() || entry.Name() == "go.sum":
-			return nil
-		}
-		text, err := os.ReadFile(name) //nolint:gosec // a file of the repository
-		if err == nil && utf8.Valid(text) {
-			visit(filepath.ToSlash(name), string(text))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // commentsOf returns the comments of a Go file.
 func commentsOf(t *testing.T, file, code string) string {
 	t.Helper()
@@ -82,20 +55,20 @@ func commentsOf(t *testing.T, file, code string) string {
 }
 
 func TestDocsPages(t *testing.T) {
-	var all []string
-	repositoryTexts(t, func(file, _ string) {
-		if path.Ext(file) == ".md" {
-			all = append(all, file)
+	files := repositoryFiles(t)
+	pages := repositoryPages(files)
+	for file, content := range files {
+		if !isText(content) {
+			continue
 		}
-	})
-	repositoryTexts(t, func(file, text string) {
+		text := string(content)
 		if strings.HasSuffix(file, "_test.go") {
 			text = commentsOf(t, file, text) // In code, tests name pages that they write themselves.
 		}
-		for _, missing := range missingPages(all, file, text) {
+		for _, missing := range missingPages(pages, file, text) {
 			t.Errorf("%s names %s, which is not in the repository", file, missing)
 		}
-	})
+	}
 }
 
 // TestDocsPages_FindsMistakes tests the tester.

@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,11 +12,7 @@ const (
 )
 
 func TestReadme_size(t *testing.T) {
-	file, err := filepath.Abs("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := readDocument(t, file)
+	text := readDocument(t, "README.md")
 	if n := strings.Count(text, "\n"); n > readmeLines {
 		t.Errorf("README.md has %d lines, more than %d: move what is not for the first hour to docs/", n, readmeLines)
 	}

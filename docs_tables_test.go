@@ -2,35 +2,12 @@ package client_test
 
 import (
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
 var tableSeparator = regexp.MustCompile(`^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?$`)
-
-// markdownFiles returns the Markdown files of the checkout, by their names in it.
-func markdownFiles(t *testing.T) []string {
-	t.Helper()
-	var files []string
-	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), "."):
-			return fs.SkipDir
-		case !entry.IsDir() && filepath.Ext(name) == ".md":
-			files = append(files, name)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
 
 // tableCells returns how many cells a row of a table has. A pipe behind a backslash
 // belongs to its cell, in code too.
@@ -86,12 +63,13 @@ func brokenTables(file, text string) []string {
 }
 
 func TestDocsTables(t *testing.T) {
-	files := markdownFiles(t)
-	if len(files) < 10 {
-		t.Fatalf("found only %q", files)
+	files := repositoryFiles(t)
+	pages := repositoryPages(files)
+	if len(pages) < 10 {
+		t.Fatalf("found only %q", pages)
 	}
-	for _, file := range files {
-		for _, broken := range brokenTables(file, readDocument(t, file)) {
+	for _, page := range pages {
+		for _, broken := range brokenTables(page, string(files[page])) {
 			t.Error(broken)
 		}
 	}

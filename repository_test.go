@@ -17,7 +17,8 @@ import (
 )
 
 // repositoryFiles returns the files of the checkout by their slash-separated names:
-// those that git tracks or, where git knows of none, as in a module's zip, all.
+// those that git tracks or would add or, where git knows of none, as in a module's
+// zip, all.
 func repositoryFiles(t *testing.T) map[string][]byte {
 	t.Helper()
 	files := make(map[string][]byte)
@@ -32,7 +33,7 @@ func repositoryFiles(t *testing.T) map[string][]byte {
 		}
 		files[name] = text
 	}
-	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z").Output()
+	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err == nil && len(list) > 0 {
 		for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
 			read(name)
@@ -54,6 +55,17 @@ func repositoryFiles(t *testing.T) map[string][]byte {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// repositoryPages returns the Markdown pages among files, by name.
+func repositoryPages(files map[string][]byte) []string {
+	var pages []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if path.Ext(name) == ".md" {
+			pages = append(pages, name)
+		}
+	}
+	return pages
 }
 
 // editorRules are the properties of .editorconfig that hold for a file.
